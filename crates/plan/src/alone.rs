@@ -1,4 +1,5 @@
-//! What baselines know of a workload: predictions of it alone on a GPU, in percent of the GPU.
+//! The knowledge that baselines have of a workload: predictions of it alone on a GPU, with shares in
+//! percent of the GPU.
 
 use super::PlanRequest;
 use super::shares::{PendingWorkload, ShareFitter};
@@ -7,7 +8,7 @@ use igniter_model::domain::ModelId;
 use igniter_model::predictor::MemberPrediction;
 use igniter_model::units::{BatchSize, SmUnits};
 
-/// Predicts one workload alone.
+/// Predicts workloads alone on a GPU.
 pub(super) struct SoloPredictor<'p> {
     fitter: ShareFitter<'p>,
     request: PlanRequest<'p>,
@@ -18,12 +19,12 @@ impl<'p> SoloPredictor<'p> {
         Self { fitter: ShareFitter::new(request), request: *request }
     }
 
-    /// A percentage of the GPU in whole units, rounded down, at least one.
+    /// Converts a percentage of the GPU to whole units, rounded down, at least one.
     pub(super) fn units(&self, percent: u32) -> SmUnits {
         SmUnits::new((self.fitter.whole() * percent / 100).max(1))
     }
 
-    /// A seat for a demand with this batch and share.
+    /// Returns a seat for a demand with this batch and share.
     pub(super) fn seat(
         workload: usize,
         demand: &Demand,
@@ -33,17 +34,17 @@ impl<'p> SoloPredictor<'p> {
         PendingWorkload { workload, sized: Sized { demand: *demand, batch, least: share }, share }
     }
 
-    /// Whether the process limit and the GPU's memory allow these processes on one GPU.
+    /// Returns whether the process limit and the GPU's memory allow these processes on one GPU.
     pub(super) fn has_room(&self, seats: &[PendingWorkload]) -> bool {
         self.fitter.has_room(seats)
     }
 
-    /// The same of processes of these models.
+    /// Returns the same for processes of these models.
     pub(super) fn has_room_of(&self, models: impl Iterator<Item = ModelId>) -> bool {
         self.fitter.has_room_of(models)
     }
 
-    /// Whether they allow one more.
+    /// Returns whether both allow one more process.
     pub(super) fn has_room_for(
         &self,
         seats: &[PendingWorkload],
@@ -61,7 +62,8 @@ impl<'p> SoloPredictor<'p> {
         self.fitter.predict(&[Self::seat(0, demand, batch, share)])[0]
     }
 
-    /// The largest measured batch whose latency, slowed by a factor, meets the budget at this share.
+    /// Returns the largest measured batch whose latency, multiplied by `slowdown`, meets the budget
+    /// at this share.
     pub(super) fn largest_batch(
         &mut self,
         demand: &Demand,

@@ -1,8 +1,8 @@
-//! What proofs about plans stand on, checked for the predictor at hand.
+//! The assumptions of the proofs about plans, checked for the predictor in use.
 //!
-//! All bounds and the exhaustive search use that nobody gains from a neighbour, and that a larger share is never
-//! easier on the neighbours. Then a co-location that works still works when a member leaves, and no member
-//! has less than the least share that it needs alone.
+//! All bounds and the exhaustive search rely on two properties: no workload gains from a neighbour, and a larger
+//! share never affects the neighbours less. Then a feasible co-location stays feasible when a member leaves, and
+//! no member has less than the least share that it needs alone.
 
 use super::PlanRequest;
 use super::presences::Presences;
@@ -11,11 +11,11 @@ use igniter_model::predictor::{Additive, Member, Predictor};
 use igniter_model::units::{BatchSize, SmUnits};
 use std::collections::BTreeSet;
 
-/// Power demands above the cap at which the clock is looked at, in parts of the cap.
+/// Number of steps of power demand, each an eighth of the cap, at which the clock is checked.
 const OVERLOADS: u32 = 64;
 
-/// Whether nobody gains from a neighbour, nor from a neighbour's larger share, for all models and batch sizes of a
-/// request.
+/// Returns whether no workload gains from a neighbour or from a larger share of a neighbour, for all models and
+/// batch sizes of a request.
 pub(super) fn holds(request: &PlanRequest<'_>) -> bool {
     let predictor = request.predictor();
     let models: BTreeSet<usize> =
@@ -27,7 +27,7 @@ pub(super) fn holds(request: &PlanRequest<'_>) -> bool {
     }
 }
 
-/// Looks at every presence.
+/// Checks every presence.
 fn by_tables(additive: &dyn Additive, limit: usize, models: impl Iterator<Item = ModelId>) -> bool {
     let presences = Presences::new(additive);
     let cap_w = additive.kind().power_cap.get();
@@ -53,7 +53,7 @@ fn by_tables(additive: &dyn Additive, limit: usize, models: impl Iterator<Item =
     })
 }
 
-/// Whether a larger share draws no less power, alone.
+/// Returns whether a larger share never draws less power, for a model alone.
 fn power_grows(predictor: &dyn Predictor, mut models: impl Iterator<Item = ModelId>) -> bool {
     models.all(|model| {
         rows(predictor, model).all(|row| {
@@ -64,7 +64,7 @@ fn power_grows(predictor: &dyn Predictor, mut models: impl Iterator<Item = Model
     })
 }
 
-/// For each batch size of a model, a member with each share.
+/// Returns, for each batch size of a model, members with every share.
 fn rows<P: Predictor + ?Sized>(predictor: &P, model: ModelId) -> impl Iterator<Item = Vec<Member>> {
     let whole = predictor.kind().units;
     (1..=predictor.max_batch(model).get()).filter_map(move |size| {

@@ -1,12 +1,13 @@
 //! Proven lower bounds on the number of GPUs, for any plan of a request.
 //!
-//! Each bound says in [`GpuBound::covers`] which plans it speaks of: those with half of the SLO for execution less the
-//! margin, the rate plus the headroom, the process limit, and one placement for each workload unless replicas are
-//! allowed. Where it is known which batch sizes are superfluous ([`super::search`]) all that were measured are
-//! covered, else those up to Theorem 1's (a larger batch would wait longer for its requests than half of the SLO).
-//! Workloads that no GPU can serve are left out.
+//! Each bound states in [`GpuBound::covers`] which plans it applies to: those with half of the SLO for execution less
+//! the margin, the rate plus the headroom, the process limit, and one placement per workload unless replicas are
+//! allowed. Where it is known which batch sizes are superfluous ([`super::search`]), all measured batch sizes are
+//! covered; otherwise those up to Theorem 1's (a larger batch would wait for its requests longer than half of the
+//! SLO). Workloads that no GPU can serve are left out.
 //!
-//! Proofs stand on what [`super::assumptions`] checks. Where that does not hold, only processes are counted.
+//! The proofs rest on the assumptions that [`super::assumptions`] checks. Where these do not hold, the bound only
+//! counts processes.
 
 use super::assumptions;
 use super::search::classes;
@@ -26,40 +27,40 @@ use super::strategies::exact::{self, MOST_WORKLOADS};
 use super::{Margin, PlanRequest, Replicas};
 use igniter_model::domain::{BoundMethod, GpuBound};
 
-/// About so many workloads are packed to start the linear program.
+/// Approximate number of workloads that are packed to start the linear program.
 const START: usize = 1_000;
 
-/// Rounds of local search on them.
+/// Rounds of local search on this start packing.
 const START_ROUNDS: u64 = 50_000;
 
 /// The configuration LP is solved for at most this many types.
 const MOST_TYPES: usize = 70;
 
-/// The same where members of co-locations feel each other only through sums: the dearest one is found much
-/// sooner then.
+/// The same limit where the members of a co-location affect each other only through sums, because the most valuable
+/// co-location is then found much sooner.
 const MOST_ADDITIVE_TYPES: usize = 150;
 
-/// Distinct workloads make at most this many classes: more prove more, and take longer.
+/// Maximum number of classes of distinct workloads. More classes give a stronger bound but take longer.
 const MOST_CLASSES: usize = 360;
 
-/// Of more types than this, so few classes lose more than cutting stock does.
+/// Above this number of types, so few classes give a weaker bound than cutting stock.
 const MOST_CLASSED_TYPES: usize = 2_000;
 
-/// How many types the configuration LP is solved for.
+/// Returns the largest number of types for which the configuration LP is solved.
 pub(super) fn most_types(request: &PlanRequest<'_>) -> usize {
     if additive(request).is_some() { MOST_ADDITIVE_TYPES } else { MOST_TYPES }
 }
 
-/// What proofs about the plans of a request look at.
+/// The input of the proofs about the plans of a request.
 pub(super) struct Proving {
-    /// The request's types, in their order, with the batch sizes that matter.
+    /// The types of the request, in their order, with the batch sizes that matter.
     pub types: Vec<Type>,
-    /// The plans that are spoken of.
+    /// Description of the plans that the proofs cover.
     pub covers: String,
 }
 
 impl Proving {
-    /// `None` where nothing holds that a proof could stand on.
+    /// Returns `None` where the assumptions of the proofs do not hold.
     pub(super) fn new(request: &PlanRequest<'_>, types: &Types) -> Option<Self> {
         if !assumptions::holds(request) {
             return None;
@@ -70,7 +71,7 @@ impl Proving {
     }
 }
 
-/// The plans of a request, in words.
+/// Describes the plans of a request in words.
 pub(super) fn covers(request: &PlanRequest<'_>, placements: &str, covered: Covered) -> String {
     let options = request.options();
     let batches = match covered {
@@ -93,9 +94,9 @@ pub(super) fn covers(request: &PlanRequest<'_>, placements: &str, covered: Cover
     )
 }
 
-/// The strongest lower bound that can be had in seconds: the configuration LP over the types of workloads,
-/// or, where there are many, the stronger of the same over optimistic classes of them and the cutting-stock LP;
-/// the sum of shares where that is no weaker.
+/// Returns the strongest lower bound that can be computed in seconds. It comes from the configuration LP over the
+/// types of workloads or, where there are many types, from the stronger of the same LP over optimistic classes of
+/// workloads and the cutting-stock LP; the sum of shares replaces it where that is stronger.
 #[must_use]
 pub fn lower_bound(request: &PlanRequest<'_>) -> GpuBound {
     if request.options().replicas == Replicas::Allowed {
@@ -119,12 +120,12 @@ pub fn lower_bound(request: &PlanRequest<'_>) -> GpuBound {
     of_many(request, &proving)
 }
 
-/// The stronger of two bounds.
+/// Returns the stronger of two bounds.
 pub(super) fn stronger(a: GpuBound, b: GpuBound) -> GpuBound {
     if a.gpus >= b.gpus { a } else { b }
 }
 
-/// The strongest bound for more types than the configuration LP is solved for.
+/// Returns the strongest bound for more types than the configuration LP is solved for.
 fn of_many(request: &PlanRequest<'_>, proving: &Proving) -> GpuBound {
     let best = or_cut(request, proving, share_sum(request, proving));
     match by_classes(request, proving, MOST_CLASSES) {
@@ -133,7 +134,7 @@ fn of_many(request: &PlanRequest<'_>, proving: &Proving) -> GpuBound {
     }
 }
 
-/// The cutting-stock bound, or another where that one is stronger.
+/// Returns the cutting-stock bound, or the other bound if that is stronger.
 pub(super) fn or_cut(request: &PlanRequest<'_>, proving: &Proving, other: GpuBound) -> GpuBound {
     match by_cutting_stock(request, proving) {
         Some(cut) => stronger(cut, other),
@@ -141,13 +142,13 @@ pub(super) fn or_cut(request: &PlanRequest<'_>, proving: &Proving, other: GpuBou
     }
 }
 
-/// A greedy packing of about [`START`] of many types, evenly over all.
+/// Packs a sample of about [`START`] of many types greedily, spread evenly over all types.
 fn sample(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Bin> {
     let step = types.len().div_ceil(START).max(1);
     pack(&mut Packer::new(ShareFitter::new(request)), types, (0..types.len()).step_by(step))
 }
 
-/// Rounds a fractional bound up, forgiving the rounding errors of its sums.
+/// Rounds a fractional bound up, with a tolerance for the rounding errors of its sums.
 pub(super) fn round_up(fractional: f64) -> usize {
     const FORGIVEN: f64 = 1e-6;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and ≥ 0")]
@@ -155,7 +156,7 @@ pub(super) fn round_up(fractional: f64) -> usize {
     gpus
 }
 
-/// A bound on GPUs alone.
+/// Returns a bound on the number of GPUs only, not on shares or cost.
 fn gpu_bound(method: BoundMethod, fractional_gpus: f64, note: String, covers: String) -> GpuBound {
     GpuBound {
         gpus: round_up(fractional_gpus),
@@ -168,7 +169,7 @@ fn gpu_bound(method: BoundMethod, fractional_gpus: f64, note: String, covers: St
     }
 }
 
-/// The least shares added up, and the process limit.
+/// Returns the bound from the sum of the least shares and from the process limit.
 pub(super) fn share_sum(request: &PlanRequest<'_>, proving: &Proving) -> GpuBound {
     let types = &proving.types;
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
@@ -178,7 +179,7 @@ pub(super) fn share_sum(request: &PlanRequest<'_>, proving: &Proving) -> GpuBoun
     by_units_or_processes(request, units, count, shares, proving.covers.clone())
 }
 
-/// What is left where nothing holds that a proof could stand on: so many processes in all.
+/// Returns the bound from the number of processes alone, for requests where the assumptions of the proofs do not hold.
 pub(super) fn process_count(request: &PlanRequest<'_>, processes: usize) -> GpuBound {
     let covers = match request.options().replicas {
         Replicas::Allowed => "plans with any number of placements for each workload",
@@ -194,7 +195,7 @@ pub(super) fn process_count(request: &PlanRequest<'_>, processes: usize) -> GpuB
     bound
 }
 
-/// The bound for any number of replicas with any parts, and the process limit.
+/// Returns the bound for any number of replicas with any division of the rate, and for the process limit.
 pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
     assert_eq!(request.options().replicas, Replicas::Allowed);
     let mut sizer = Sizer::new(request);
@@ -216,7 +217,7 @@ pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
     by_units_or_processes(request, shares.iter().sum(), shares.len(), note, covers)
 }
 
-/// The stronger of two bounds: so many units in all, or so many processes.
+/// Returns the stronger of two bounds: by the total number of units or by the number of processes.
 fn by_units_or_processes(
     request: &PlanRequest<'_>,
     units: f64,
@@ -235,7 +236,7 @@ fn by_units_or_processes(
     gpu_bound(BoundMethod::ShareSum, fractional, note.to_owned(), covers)
 }
 
-/// The bound that a solved configuration LP over exact types proves.
+/// Returns the bound that a solved configuration LP over exact types proves.
 pub(super) fn of_exact_types(lp: &LpResult, proving: &Proving) -> GpuBound {
     let note = format!(
         "dual prices of {} types, which no feasible co-location exceeds",
@@ -251,7 +252,7 @@ fn exact_types(request: &PlanRequest<'_>, few: &Types, proving: &Proving) -> Opt
     Some(of_exact_types(&lp, proving))
 }
 
-/// Solves the configuration LP over types, starting from what the greedy planner makes of them.
+/// Solves the configuration LP over types, starting from the packing `start`.
 pub(super) fn solve(
     request: &PlanRequest<'_>,
     types: &[Type],
@@ -272,9 +273,9 @@ pub(super) fn solve(
     configuration_lp::solve(&pricing, start.iter().map(set).collect(), &demand, upper, proof, clock)
 }
 
-/// A quick packing of a sample of the types' workloads.
+/// Packs a sample of the workloads of the types quickly.
 pub(super) fn start(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Bin> {
-    // In proportion to their number, so that all types are there.
+    // The sample is proportional to the number of workloads of each type and includes every type.
     let all: usize = types.iter().map(Type::count).sum();
     let wanted = |t: &Type| (t.count() * START).div_ceil(all.max(START));
     let items = types.iter().enumerate().flat_map(|(of, t)| std::iter::repeat_n(of, wanted(t)));
@@ -285,8 +286,8 @@ pub(super) fn start(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Bin> {
     bins
 }
 
-/// The bound by the configuration LP over optimistic classes of distinct workloads ([`classes`]); `None` where the
-/// predictor or the demands do not allow it.
+/// Returns the bound of the configuration LP over optimistic classes of distinct workloads ([`classes`]); `None` where
+/// the predictor or the demands do not allow it.
 fn by_classes(request: &PlanRequest<'_>, proving: &Proving, most: usize) -> Option<GpuBound> {
     additive(request)?;
     if proving.types.len() > MOST_CLASSED_TYPES {
@@ -305,7 +306,7 @@ fn by_classes(request: &PlanRequest<'_>, proving: &Proving, most: usize) -> Opti
     Some(gpu_bound(BoundMethod::ConfigurationLp, lp.bound, note, proving.covers.clone()))
 }
 
-/// The bound by cutting stock ([`cutting_stock`]), which any number of types can have.
+/// Returns the cutting-stock bound ([`cutting_stock`]), which works for any number of types.
 fn by_cutting_stock(request: &PlanRequest<'_>, proving: &Proving) -> Option<GpuBound> {
     let types = &proving.types;
     let mut of_workloads = Vec::with_capacity(types.iter().map(Type::count).sum());

@@ -1,12 +1,12 @@
-//! Predictions made worse by as much as the predictor says that it may be off.
+//! Predictions made pessimistic by the margin of error that the predictor states.
 
 use super::{Margin, PlanOptions};
 use igniter_model::domain::ModelId;
 use igniter_model::predictor::{CoLocationPrediction, Member, Predictor};
 use igniter_model::units::{BatchSize, SmPercent};
 
-/// Predicts a co-location with the margin that the options ask for, where it is the predictor's own.
-/// A margin in percent lowers the budget instead (`PlanOptions::guarded_budget_ms`).
+/// Predicts a co-location, with the predictor's margin where the options ask for it. A margin in
+/// percent lowers the budget instead (`PlanOptions::guarded_budget_ms`).
 pub(super) fn predict_into(
     predictor: &dyn Predictor,
     options: &PlanOptions,
@@ -27,7 +27,7 @@ pub(super) fn predict_into(
     }
 }
 
-/// Whether a predictor says how far it may be off.
+/// Returns whether a predictor states its margin of error.
 pub(super) fn is_known(predictor: &dyn Predictor) -> bool {
     let Ok(sm) = SmPercent::new(50.0) else { return false };
     let member = Member { model: ModelId::new(0), batch: BatchSize::ONE, sm };

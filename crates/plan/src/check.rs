@@ -1,4 +1,5 @@
-//! Judges any plan, whoever made it: is everything covered, does it fit, will it hold?
+//! Checks any plan, whatever made it: is every workload covered, does everything fit, and are latency and throughput
+//! met?
 
 use super::sizing::Demand;
 use super::strategies::{LatencyRule, rule_of};
@@ -8,7 +9,7 @@ use igniter_model::predictor::{Member, Predictor, predict_in_turns, round_ms};
 use igniter_model::units::BatchSize;
 use std::collections::BTreeMap;
 
-/// Something that is wrong with a plan. GPUs count from 0, rates are in requests/s, memory in bytes.
+/// A defect of a plan. GPUs count from 0, rates are in requests/s, memory in bytes.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
@@ -59,8 +60,8 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// Whether the plan cannot run at all. The others are broken promises: such a plan can be run, to
-    /// see what becomes of it.
+    /// Returns whether the plan cannot run at all. Plans with other violations do not keep their promises, but can be
+    /// run to observe the effect.
     #[must_use]
     pub fn is_structural(&self) -> bool {
         match self {
@@ -83,7 +84,7 @@ impl Violation {
         }
     }
 
-    /// The workload that does not get what it asks for, where that is what is wrong.
+    /// Returns the workload that is not served as it demands, if the violation is of this sort.
     #[must_use]
     pub fn broken_promise(&self) -> Option<&str> {
         match self {
@@ -97,10 +98,10 @@ impl Violation {
     }
 }
 
-/// A round and a batch may exceed the SLO by this part of it: rounding of sums.
+/// A round and a batch may exceed the SLO by this fraction of it, because sums are rounded.
 const TIME_TOLERANCE: f64 = 1e-9;
 
-/// How often a workload is placed, and what its placements say that they serve.
+/// Number of placements of a workload, and the rates that they state.
 #[derive(Debug, Default)]
 struct PlacementSums {
     times: u32,
@@ -108,26 +109,27 @@ struct PlacementSums {
     parts_rps: f64,
 }
 
-/// Equal up to rounding of sums.
+/// Returns whether two rates are equal up to rounding of sums.
 fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
-/// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once,
-/// or in parts that add up to its rate, or is named as infeasible; everything fits; and every placement
-/// meets latency and throughput as the request's predictor sees them. Margin and headroom are the
-/// planner's own caution and not demanded here.
+/// Finds all defects of a plan. An empty list means that each workload is placed exactly once, or in parts that add up
+/// to its rate, or is listed as infeasible; that everything fits; and that every placement meets latency and
+/// throughput as the request's predictor predicts them. Margin and headroom are precautions of the planner and not
+/// required here.
 ///
-/// *In time* is: a full batch takes half of the SLO at most, as its requests may wait as long for the batch before.
-/// Placements that take turns are in time when a round of full batches of their time slot and then their own batch are
-/// within the SLO; alone in a slot, that is the same. A batch of 1 of `infless` may take all of the SLO. Plans of
-/// `queueing` and refined plans go by none of these rules, so none is demanded of them: see [`super::forecast`].
+/// A placement is *in time* when a full batch takes at most half of the SLO, because its requests may wait as long for
+/// the previous batch. Placements that take turns are in time when a round of full batches of their time slot plus
+/// their own batch are within the SLO; for a placement alone in a slot, that is the same rule. A batch of 1 of
+/// `infless` may take all of the SLO. Plans of `queueing` and refined plans follow none of these rules, so none is
+/// required of them: see [`super::forecast`].
 #[must_use]
 pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
     check_plan_on_kinds(plan, request.workloads(), &[request.predictor()], request.options())
 }
 
-/// As [`check_plan`], for a plan over several GPU kinds, each with its predictor.
+/// Works like [`check_plan`], for a plan over several GPU kinds with one predictor per kind.
 #[must_use]
 pub fn check_plan_on_kinds(
     plan: &Plan,
@@ -208,7 +210,7 @@ pub fn check_plan_on_kinds(
     found
 }
 
-/// Checks one GPU all of whose placements are known workloads.
+/// Checks one GPU whose placements are all of known workloads.
 fn check_gpu(
     gpu: usize,
     co_location: &CoLocation,

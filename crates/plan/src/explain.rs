@@ -1,4 +1,4 @@
-//! Why each workload is where it is: of any plan, whoever made it.
+//! Explanations of each placement of any plan, whatever made it.
 
 use super::PlanRequest;
 use super::shares::{PendingWorkload, ShareFitter, total};
@@ -7,7 +7,7 @@ use igniter_model::domain::Plan;
 use igniter_model::units::{SmPercent, SmUnits};
 use std::fmt;
 
-/// What decided about one placement.
+/// The quantities that explain one placement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     pub workload: String,
@@ -18,19 +18,20 @@ pub struct Explanation {
     pub theorem_1_batch: u32,
     /// Its share, in percent of the GPU.
     pub sm_pct: f64,
-    /// The least share that would do alone with this batch; `None` where not even a whole GPU would.
+    /// The least share that would suffice alone with this batch; `None` where not even a whole GPU would.
     pub alone_pct: Option<f64>,
-    /// The least share that would do alone with any batch up to Theorem 1's, and that batch.
+    /// The least share that would suffice alone with any batch up to Theorem 1's, and that batch.
     pub best_alone: Option<(f64, u32)>,
     /// Predicted latency of a batch, in ms.
     pub latency_ms: f64,
-    /// What it may take, in ms: half of the SLO less the margin.
+    /// Latency budget of a batch, in ms: half of the SLO less the margin.
     pub budget_ms: f64,
-    /// Predicted throughput over the rate with headroom: 1 is just enough.
+    /// Ratio of predicted throughput to the rate with headroom: 1 is just enough.
     pub throughput_ratio: f64,
-    /// By how much its neighbours slow it down, in percent of its latency alone with the same share.
+    /// Slowdown by its neighbours, in percent of its latency alone with the same share.
     pub slowdown_pct: f64,
-    /// What each other GPU would need to take it in as well; `None`: it has no room, whatever the shares.
+    /// For each other GPU, its index and the total share in use if it also held this workload, in percent;
+    /// `None` where it has no room, whatever the shares.
     pub elsewhere: Vec<(usize, Option<f64>)>,
 }
 
@@ -85,9 +86,9 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// Explains every placement of a plan whose GPUs are of the request's kind, in the order of the plan. Others,
-/// those of workloads that the request does not have, and GPUs
-/// on which some take turns, are left out.
+/// Explains every placement of a plan whose GPUs are of the request's kind, in the order of the plan. GPUs of
+/// other kinds, GPUs on which some placements take turns, and GPUs with workloads that the request does not
+/// have are left out.
 #[must_use]
 pub fn explain(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Explanation> {
     let gpus: Vec<Option<Vec<PendingWorkload>>> =
@@ -138,8 +139,8 @@ pub fn explain(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Explanation> {
     explained
 }
 
-/// The placements of a GPU as seats, each with its least share alone; `None` when it is of another kind,
-/// has members that take turns, or holds what the request does not know.
+/// Converts the placements of a GPU to seats, each with its least share alone; `None` when the GPU is of
+/// another kind, has members that take turns, or holds a workload that the request does not have.
 fn seats_of(
     gpu: &igniter_model::domain::CoLocation,
     request: &PlanRequest<'_>,

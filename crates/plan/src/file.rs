@@ -1,4 +1,4 @@
-//! The plan as a JSON document.
+//! The file format of plans: a JSON document.
 
 use super::{PlanError, parse_igniter_plan};
 use igniter_model::domain::{
@@ -12,7 +12,7 @@ use igniter_model::units::{
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A plan as it stands in a file.
+/// A plan in its file format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFile {
@@ -22,7 +22,7 @@ pub struct PlanFile {
     cost_per_hour: Dollars,
     #[serde(default)]
     infeasible: Vec<InfeasibleFile>,
-    /// What is proven about every plan for the same request.
+    /// Proven bound on every plan for the same request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bound: Option<BoundFile>,
 }
@@ -37,14 +37,14 @@ struct BoundFile {
     least_total_sm_pct: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     least_cost_per_hour: Option<Dollars>,
-    /// How far the plan is above the bound.
+    /// Gap between the plan and the bound, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gap_pct: Option<f64>,
-    /// How far its cost is above the least.
+    /// Gap between its cost and the least cost, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cost_gap_pct: Option<f64>,
     note: String,
-    /// The plans that the bound speaks of.
+    /// Description of the plans that the bound covers.
     #[serde(default)]
     covers: String,
 }
@@ -63,10 +63,10 @@ struct PlacementFile {
     model: ModelName,
     batch: BatchSize,
     sm_pct: SmPercent,
-    /// The part of the workload's rate, when several placements serve it.
+    /// The served part of the workload's rate, when several placements share it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     served_rps: Option<RequestsPerSecond>,
-    /// Placements of the GPU with the same number take turns on the same SMs.
+    /// Placements with the same number on a GPU take turns on the same SMs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time_slot: Option<u32>,
     predicted_latency_ms: Option<Milliseconds>,
@@ -86,15 +86,15 @@ struct InfeasibleFile {
     feasible_rate_rps: Option<RequestsPerSecond>,
 }
 
-/// The kind of a name.
+/// Returns the kind with a name, if there is one.
 fn kind_of<'a>(kinds: &[&'a GpuKind], name: &GpuKindName) -> Option<&'a GpuKind> {
     kinds.iter().copied().find(|kind| kind.name == *name)
 }
 
-/// The plan as a document; its GPUs are of these kinds.
+/// Converts a plan to its file format. `kinds` must contain the kinds of all its GPUs.
 ///
 /// # Panics
-/// When a placement has no SM share or a GPU is of another kind, which `super::check_plan` reports.
+/// If a placement has no SM share or a GPU is of another kind, which `super::check_plan` reports.
 #[must_use]
 pub fn plan_json(plan: &Plan, kinds: &[&GpuKind]) -> PlanFile {
     let fix = |infeasible: &Infeasible| {
@@ -187,7 +187,7 @@ impl BoundFile {
 }
 
 impl PlanFile {
-    /// Dollars per hour of all GPUs.
+    /// Returns the price of all GPUs, in dollars per hour.
     #[must_use]
     pub fn cost_per_hour(&self) -> Dollars {
         self.cost_per_hour
@@ -239,7 +239,7 @@ impl PlanFile {
     }
 }
 
-/// A percentage as whole allocation units.
+/// Converts a percentage to whole allocation units.
 pub(super) fn units_of(sm: SmPercent, kind: &GpuKind) -> Result<SmUnits, String> {
     let exact = sm.get() * f64::from(kind.units.get()) / 100.0;
     let rounded = exact.round();
@@ -261,16 +261,16 @@ fn of_igniter(text: &str, kind: Option<&GpuKind>, workloads: &[Workload]) -> Res
     parse_igniter_plan(text, kind.ok_or("no GPU kind is known")?, workloads)
 }
 
-/// No plan is longer, in bytes.
+/// Maximum size of a plan file, in bytes.
 const LONGEST: u64 = 1 << 30;
 
-/// Reads a plan: a document of [`plan_json`], or iGniter's format (a file of one object for each GPU, or
-/// the folder that holds `config_gpu1.json`, …), which is recognised by its content and names no kinds: its
-/// GPUs are of the first one.
+/// Reads a plan: either the file format of [`plan_json`] or iGniter's format (a file of one object per GPU,
+/// or the folder that holds `config_gpu1.json`, …), recognised by its content. iGniter's format names no
+/// kinds, so its GPUs are of the first kind.
 ///
 /// # Errors
-/// When it cannot be read, is no plan, or asks for shares that the kind cannot give. Whether it suits the
-/// workloads is for `super::check_plan` to say.
+/// If the file cannot be read, is not a plan, or asks for shares that the kind cannot give. Whether the
+/// plan suits the workloads is checked by `super::check_plan`.
 pub fn read_plan(
     path: &Path,
     kinds: &[&GpuKind],
@@ -290,10 +290,10 @@ pub fn read_plan(
     parse_plan(&text, kinds, workloads).map_err(error)
 }
 
-/// The same of a file's text.
+/// Reads a plan from the text of a file, as [`read_plan`] does.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// Describes what is wrong with the text.
 pub fn parse_plan(text: &str, kinds: &[&GpuKind], workloads: &[Workload]) -> Result<Plan, String> {
     let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
     match first {
@@ -308,10 +308,10 @@ pub fn parse_plan(text: &str, kinds: &[&GpuKind], workloads: &[Workload]) -> Res
     }
 }
 
-/// Reads a plan of one file, or of several of iGniter's format, each with the next GPUs.
+/// Reads a plan from one file, or from several files in iGniter's format; each file adds the next GPUs.
 ///
 /// # Errors
-/// As [`read_plan`]; also when one of several files is of another format.
+/// Those of [`read_plan`]; also if one of several files has another format.
 pub fn read_plans(
     paths: &[std::path::PathBuf],
     kinds: &[&GpuKind],
@@ -338,10 +338,10 @@ pub fn read_plans(
     of_igniter(&text, kinds.first().copied(), workloads).map_err(error)
 }
 
-/// Whether a file or folder holds a plan in iGniter's format, by its content.
+/// Returns whether a file or folder holds a plan in iGniter's format, judged by its content.
 #[must_use]
 pub fn is_artifact_plan(path: &Path) -> bool {
-    // What is read of a pipe is gone.
+    // Reading from a pipe would consume its content.
     if !path.is_file() && !path.is_dir() {
         return false;
     }
@@ -350,10 +350,10 @@ pub fn is_artifact_plan(path: &Path) -> bool {
     matches!(first, Some(Ok(value)) if value.get("resources").is_some())
 }
 
-/// The objects of a file, or of the files `config_gpu1.json`, … of a folder.
+/// Returns the text of a file, or of the files `config_gpu1.json`, … of a folder joined.
 ///
 /// # Errors
-/// When one cannot be read.
+/// If a file cannot be read.
 pub fn artifact_text(path: &Path) -> Result<String, PlanError> {
     let read = |file: &Path| {
         read_text(file, LONGEST)

@@ -1,4 +1,4 @@
-//! Strategies outside of this program: what they are asked, as JSON, and how their answer becomes a plan.
+//! Strategies outside of this program: their input as JSON, and the conversion of their answer to a plan.
 //!
 //! `docs/strategy-command.schema.json` describes both documents.
 
@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// What a request document says that it is.
+/// Value of the key `schema` in a request document.
 pub const FOREIGN_REQUEST: &str = "igniter/strategy-request/v1";
 
-/// What a strategy is asked to plan, as a document.
+/// The input of a foreign strategy, as a document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ForeignRequest {
     schema: &'static str,
@@ -34,7 +34,7 @@ struct WorkloadDocument {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct KindDocument {
     name: String,
-    /// How many allocation units of SMs a GPU has.
+    /// Number of allocation units of SMs on a GPU.
     units: u32,
     /// Shares are multiples of this, in percent.
     unit_pct: f64,
@@ -50,11 +50,11 @@ struct KindDocument {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct ModelDocument {
     name: String,
-    /// The largest batch that was measured.
+    /// The largest measured batch.
     max_batch: u32,
     /// Device memory of one process.
     memory_bytes: Option<u64>,
-    /// Predictions of the model alone on a GPU; absent where a strategy can ask for predictions.
+    /// Predictions of the model alone on a GPU; absent where a strategy can request predictions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alone: Vec<AloneDocument>,
 }
@@ -76,17 +76,17 @@ struct OptionsDocument {
     margin_pct: Value,
     headroom_pct: f64,
     process_limit: usize,
-    /// Whether workloads may be replicated; null where that is left to the strategy.
+    /// Whether workloads may be replicated; null where the strategy decides.
     replicas: Option<bool>,
     attainment_pct: f64,
     confidence_pct: f64,
     seed: u64,
 }
 
-/// What a strategy is asked, as a document: the workloads, and each GPU kind with the predictor that is planned with.
+/// Builds the input of a foreign strategy: the workloads, and each GPU kind with the predictor to plan with.
 ///
-/// With `alone`, it has predictions of each model of the workloads alone, for batches of 1, 2, 4 and so on up to the
-/// largest that was measured, with every share: for strategies that cannot ask the predictor.
+/// With `alone`, the document includes predictions of each model of the workloads alone, at every share, for batches of
+/// 1, 2, 4 and so on up to the largest measured one. This is for strategies that cannot query the predictor.
 #[must_use]
 pub fn foreign_request(
     workloads: &[Workload],
@@ -175,12 +175,13 @@ fn alone_documents(predictor: &dyn Predictor, model: ModelId) -> Vec<AloneDocume
     found
 }
 
-/// The plan of a foreign strategy's answer: a document of [`super::plan_json`], in which a strategy may leave out its
-/// name, the number of GPUs and their cost, models of placements, and the kind where there is only one. Predictions
-/// that it leaves out are made here, and workloads that it forgot are listed as infeasible. Whether the plan may run is for `super::check_plan` to say.
+/// Converts the answer of a foreign strategy to a plan. The answer is a document of [`super::plan_json`] that may omit
+/// the name of the strategy, the number of GPUs and their cost, the models of placements, and the kind where there is
+/// only one. Missing predictions are added, and workloads that the answer does not mention are listed as infeasible.
+/// Whether the plan can run is checked by `super::check_plan`.
 ///
 /// # Errors
-/// When it is no plan, or asks for shares that a kind cannot give.
+/// If the answer is not a plan, or asks for shares that a kind cannot give.
 pub fn foreign_plan(
     strategy: &str,
     mut answer: Value,
@@ -210,7 +211,7 @@ pub fn foreign_plan(
     Ok(plan)
 }
 
-/// Fills in what needs not be said.
+/// Fills in the keys that an answer may omit.
 fn complete(
     strategy: &str,
     answer: &mut Value,
@@ -246,7 +247,7 @@ fn complete(
     Ok(())
 }
 
-/// Predicts the placements that lack a prediction, but for those in time slots, which take turns.
+/// Predicts the placements that lack a prediction, except on GPUs with time slots, whose placements take turns.
 fn predict(plan: &mut Plan, predictors: &[&dyn Predictor]) {
     let mut out = CoLocationPrediction::default();
     for gpu in &mut plan.gpus {
@@ -273,7 +274,7 @@ fn predict(plan: &mut Plan, predictors: &[&dyn Predictor]) {
 }
 
 impl ForeignRequest {
-    /// Of one request of a strategy.
+    /// Builds the document of one request of a strategy, without predictions of models alone.
     #[must_use]
     pub fn of(request: &PlanRequest<'_>) -> Self {
         foreign_request(request.workloads(), &[request.predictor()], request.options(), false)

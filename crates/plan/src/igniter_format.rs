@@ -1,4 +1,4 @@
-//! The plan format of the iGniter artifact: for each GPU one JSON object of parallel lists.
+//! The plan format of the iGniter artifact: one JSON object of parallel lists per GPU.
 //!
 //! ```json
 //! {"models": ["vgg19"], "rates": [200], "slos": [30.0], "resources": [37.5], "batches": [6]}
@@ -13,43 +13,44 @@ use igniter_model::units::{BatchSize, Milliseconds, RequestsPerSecond, SmPercent
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How the artifact's names of models end: `alexnet_dynamic` is alexnet with a batch size that is chosen at run time.
+/// Suffix of the artifact's model names: `alexnet_dynamic` is alexnet with a batch size that is chosen at run time.
 const SUFFIX: &str = "_dynamic";
 
-/// The model that an entry of a plan file means, without the ending that the artifact gives all names.
+/// Returns the model that an entry of a plan file refers to: its name without the suffix that the artifact adds to
+/// all names.
 #[must_use]
 pub fn plain_model(name: &ModelName) -> ModelName {
     let plain = name.as_str().strip_suffix(SUFFIX).filter(|plain| !plain.is_empty());
     plain.and_then(|plain| ModelName::new(plain).ok()).unwrap_or_else(|| name.clone())
 }
 
-/// The name under which the artifact looks for a model.
+/// Returns the name under which the artifact looks up a model.
 fn artifact_model(name: &ModelName) -> ModelName {
     if name.as_str().ends_with(SUFFIX) {
         return name.clone();
     }
-    // One that is too long with it stays as it is.
+    // A name that would be too long with the suffix stays as it is.
     ModelName::new(&format!("{name}{SUFFIX}")).unwrap_or_else(|_| name.clone())
 }
 
 /// One entry of a plan file: a model on a GPU.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArtifactEntry {
-    /// The model, without the artifact's ending.
+    /// The model, without the artifact's suffix.
     pub model: ModelName,
-    /// Its requests in a second.
+    /// Its rate, in requests/s.
     pub rate: RequestsPerSecond,
-    /// Its SLO: twice what the file holds.
+    /// Its SLO, which is twice the value in the file.
     pub slo: Milliseconds,
-    /// Its share of the GPU.
+    /// Its SM share, in percent.
     pub sm: SmPercent,
     pub batch: BatchSize,
 }
 
-/// Reads what plan files say of their own, GPU by GPU.
+/// Reads the entries of plan files, grouped by GPU, without matching them to workloads.
 ///
 /// # Errors
-/// In words, when the text is no such object, or lists differ in length.
+/// A message, if the text is not a sequence of such objects or the lists of an object differ in length.
 pub fn artifact_entries(text: &str) -> Result<Vec<Vec<ArtifactEntry>>, String> {
     let mut gpus = Vec::new();
     for object in serde_json::Deserializer::from_str(text).into_iter::<GpuObject>() {
@@ -86,7 +87,7 @@ impl GpuObject {
     }
 }
 
-/// One GPU. Unknown keys are allowed: versions of the artifact differ in what else they write.
+/// One GPU. Unknown keys are allowed, because versions of the artifact write different additional keys.
 #[derive(Debug, Serialize, Deserialize)]
 struct GpuObject {
     models: Vec<ModelName>,
@@ -96,11 +97,11 @@ struct GpuObject {
     batches: Vec<BatchSize>,
 }
 
-/// The plan as one JSON text for each GPU, in order: the contents of `config_gpu1.json`, ….
+/// Converts a plan to one JSON text per GPU, in order: the contents of `config_gpu1.json`, ….
 ///
 /// # Panics
-/// When a placement names no workload of the list or has no SM share, or a GPU is of another kind;
-/// `super::check_plan` reports all of these.
+/// If a placement names no workload of the list or has no SM share, or a GPU is of another kind; `super::check_plan`
+/// reports all of these.
 #[must_use]
 pub fn write_igniter_plan(plan: &Plan, kinds: &[&GpuKind], workloads: &[Workload]) -> Vec<String> {
     let by_name: BTreeMap<_, _> = workloads.iter().map(|w| (&w.name, w)).collect();
@@ -127,11 +128,12 @@ pub fn write_igniter_plan(plan: &Plan, kinds: &[&GpuKind], workloads: &[Workload
     plan.gpus.iter().map(text).collect()
 }
 
-/// Reads objects that stand one after another. The format has no workload names: each entry takes the
-/// first workload, not yet taken, with the same model, rate and SLO.
+/// Reads concatenated objects. The format has no workload names, so each entry is matched to the first unmatched
+/// workload with the same model, rate and SLO.
 ///
 /// # Errors
-/// In words, when the text is no such object, lists differ in length, or no workload fits an entry.
+/// A message, if the text is not a sequence of such objects, the lists of an object differ in length, or no workload
+/// fits an entry.
 pub fn parse_igniter_plan(
     text: &str,
     kind: &GpuKind,
@@ -170,7 +172,7 @@ pub fn parse_igniter_plan(
     Ok(Plan { strategy: "file".to_owned(), gpus, infeasible: Vec::new(), bound: None })
 }
 
-/// Equal up to what printing in decimal can lose.
+/// Returns whether two numbers are equal up to the precision that printing in decimal can lose.
 fn near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }

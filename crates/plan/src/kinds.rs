@@ -1,15 +1,17 @@
-//! Plans over several GPU kinds with their prices: the cheapest, each kind alone or mixed.
+//! Plans over several GPU kinds with prices: finds the cheapest plan, on one kind or mixed.
 //!
-//! 1. Each kind alone, as in the paper: the strategy plans everything on it.
-//! 2. Each workload goes to the kind on which its least share costs least; the strategy plans each kind.
-//! 3. From the cheapest of these, the workloads of one GPU after another (most expensive free room first) are
-//!    tried on each other kind, and stay where that is cheaper.
+//! 1. Each kind alone, as in the paper: the strategy plans all workloads on it.
+//! 2. Each workload goes to the kind on which its least share costs least; the strategy makes a plan for each
+//!    kind.
+//! 3. Starting from the cheapest of these plans, the workloads of each GPU in turn (highest cost of free SMs
+//!    first) are moved to each other kind, and stay there if that is cheaper.
 //!
 //! For `exact` and `optimal`, up to 14 workloads and without replicas, the mix is the proven optimum: the
 //! cheapest partition into the feasible co-locations of all kinds.
 //!
-//! Cheaper means: fewer workloads without a place, then less cost, then fewer GPUs. No mix can cost less than
-//! the sum over all workloads of the least share on any kind times its price, and that is the bound.
+//! A plan is cheaper if it has fewer unplaced workloads, then less cost, then fewer GPUs. The bound is the sum
+//! over all workloads of the lowest cost of a least share, over all kinds (share times price): no mix can cost
+//! less.
 
 use super::assumptions;
 use super::search::enumerate::{best_seats, feasible_sets};
@@ -24,10 +26,10 @@ use igniter_model::domain::{
 use igniter_model::predictor::Predictor;
 use igniter_model::units::Dollars;
 
-/// How many GPUs are tried on another kind, at most, for each strategy call on 1,000 workloads.
+/// Trial moves of GPUs to another kind, times the number of workloads; at least 4 and at most 400 moves.
 const TRIALS: usize = 20_000;
 
-/// What a strategy makes of several GPU kinds.
+/// The plans of a strategy over several GPU kinds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KindPlans {
     /// The plan of each kind alone, in the order of the kinds. Workloads that a kind cannot serve are
@@ -37,10 +39,11 @@ pub struct KindPlans {
     pub best: Plan,
 }
 
-/// Plans workloads on several GPU kinds, each with its predictor.
+/// Plans workloads on several GPU kinds, with one predictor per kind.
 ///
 /// # Errors
-/// As [`PlanRequest::with_options`], and [`PlanError::UnknownModel`] for a workload whose model no kind knows.
+/// Those of [`PlanRequest::with_options`], and [`PlanError::UnknownModel`] for a workload whose model no kind
+/// knows.
 pub fn plan_on_kinds(
     strategy: &dyn Strategy,
     workloads: &[Workload],
@@ -50,10 +53,10 @@ pub fn plan_on_kinds(
     plan_on_kinds_with(strategy, workloads, predictors, options, None)
 }
 
-/// As [`plan_on_kinds`], with what is known of how requests arrive.
+/// Works like [`plan_on_kinds`], with a traffic model where one is given.
 ///
 /// # Errors
-/// As [`plan_on_kinds`].
+/// Those of [`plan_on_kinds`].
 pub fn plan_on_kinds_with<'a>(
     strategy: &'a dyn Strategy,
     workloads: &'a [Workload],
@@ -87,14 +90,14 @@ pub fn plan_on_kinds_with<'a>(
         mixer.joined(&best, bound)
     };
     let alone = alone.iter().enumerate().map(|(kind, mix)| {
-        // All of it is planned on one kind, so that kind's own proof stands.
+        // Everything is planned on one kind, so that kind's own proof holds.
         mixer.joined(mix, mix.plans[kind].bound.clone())
     });
     let alone = alone.collect();
     Ok(KindPlans { alone, best })
 }
 
-/// Workloads on kinds, with the plan of each kind.
+/// An assignment of workloads to kinds, with the plan of each kind.
 #[derive(Debug, Clone)]
 struct Mix {
     /// The kind of each workload.
@@ -102,13 +105,13 @@ struct Mix {
     plans: Vec<Plan>,
 }
 
-/// Plans on several kinds.
+/// The planner of mixes of several kinds.
 struct Mixer<'a> {
     strategy: &'a dyn Strategy,
     workloads: &'a [Workload],
     predictors: &'a [&'a dyn Predictor],
     options: PlanOptions,
-    /// For each kind and workload the least share on it as a part of a GPU; `None` where it cannot be served.
+    /// Least share of each workload on each kind, as a fraction of a GPU; `None` where the kind cannot serve it.
     least: Vec<Vec<Option<f64>>>,
 }
 
@@ -123,7 +126,7 @@ impl<'a> Mixer<'a> {
         for workload in workloads {
             if !predictors.iter().any(|p| knows(*p, workload)) {
                 for predictor in predictors {
-                    // The error of the first kind that does not know it: it names what the kind knows.
+                    // Returns the error of the first kind, which lists the models that the kind knows.
                     PlanRequest::with_options(std::slice::from_ref(workload), *predictor, options)?;
                 }
             }
@@ -148,7 +151,7 @@ impl<'a> Mixer<'a> {
         Ok(Self { strategy, workloads, predictors, options, least })
     }
 
-    /// The plans of a strategy that plans over several kinds itself.
+    /// Returns the plans of a strategy that plans over several kinds itself.
     fn own_way(&self, traffic: Option<&'a dyn Traffic>) -> Option<KindPlans> {
         let on = |predictor: &&'a dyn Predictor| {
             let request = PlanRequest::for_any(self.workloads, *predictor, self.options);
@@ -158,8 +161,8 @@ impl<'a> Mixer<'a> {
         let mut best = self.strategy.plan_on_kinds(&requests)?;
         let one = |request: &PlanRequest<'_>| self.strategy.plan_on_kinds(&[*request]);
         let alone: Vec<Plan> = requests.iter().filter_map(one).collect();
-        // A mix is searched for among many more plans, and the search may miss what is best on one kind. What is
-        // proven about all mixes holds for that plan as well.
+        // The search for a mix covers many more plans than the search on one kind, and can miss the best plan on
+        // one kind. The bound on all mixes also holds for that plan.
         for plan in &alone {
             if self.cost_of(plan) < self.cost_of(&best) - 1e-12 {
                 best = Plan { bound: best.bound, ..plan.clone() };
@@ -176,7 +179,8 @@ impl<'a> Mixer<'a> {
         self.predictors.iter().map(|p| p.kind()).collect()
     }
 
-    /// For each workload the kind on which its least share costs least; the first where none serves it.
+    /// Returns, for each workload, the kind on which its least share costs least; the first kind where none can
+    /// serve it.
     fn cheapest_kinds(&self) -> Vec<usize> {
         let cheapest = |w: usize| {
             (0..self.predictors.len())
@@ -187,7 +191,7 @@ impl<'a> Mixer<'a> {
         (0..self.workloads.len()).map(cheapest).collect()
     }
 
-    /// The strategy's plan of one kind's workloads.
+    /// Returns the strategy's plan of one kind's workloads.
     fn plan(&self, kind: usize, kind_of: &[usize]) -> Result<Plan, PlanError> {
         let predictor = self.predictors[kind];
         let on_kind = self.workloads.iter().zip(kind_of).filter(|(_, k)| **k == kind);
@@ -210,26 +214,26 @@ impl<'a> Mixer<'a> {
         Ok(Mix { kind_of, plans })
     }
 
-    /// What a mix costs: a workload without a place costs more than anything else.
+    /// Returns the cost of a mix. An unplaced workload costs more than anything else.
     fn cost(&self, mix: &Mix) -> f64 {
         let mut cost = 0.0;
         for (kind, plan) in mix.plans.iter().enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
             let (gpus, unplaced) = (plan.gpus.len() as f64, plan.infeasible.len() as f64);
-            // At equal cost, fewer GPUs.
+            // At equal cost, the mix with fewer GPUs wins.
             cost += gpus * (self.price(kind) + 1e-9) + unplaced * 1e12;
         }
         cost
     }
 
-    /// As [`Mixer::cost`], of a plan that is not divided by kinds.
+    /// Returns the same cost as [`Mixer::cost`], for a plan that is not divided by kinds.
     fn cost_of(&self, plan: &Plan) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
         let (gpus, unplaced) = (plan.gpus.len() as f64, plan.infeasible.len() as f64);
         plan.cost_per_hour(&self.kinds()).get() + gpus * 1e-9 + unplaced * 1e12
     }
 
-    /// Tries the workloads of one GPU after another on other kinds.
+    /// Tries to move the workloads of one GPU at a time to another kind.
     fn improve(&self, best: &mut Mix) -> Result<(), PlanError> {
         let mut trials = (TRIALS / self.workloads.len().max(1)).clamp(4, 400);
         'again: loop {
@@ -270,7 +274,7 @@ impl<'a> Mixer<'a> {
         }
     }
 
-    /// One plan of all kinds, with what is proven about it.
+    /// Joins the plans of all kinds into one, with its bound.
     fn joined(&self, mix: &Mix, bound: Option<GpuBound>) -> Plan {
         Plan {
             strategy: self.strategy.name().to_owned(),
@@ -280,7 +284,8 @@ impl<'a> Mixer<'a> {
         }
     }
 
-    /// What is proven about every mix; nothing where some kind's predictor gives proofs nothing to stand on.
+    /// Returns the proven bound on every mix; `None` where the assumptions of the proofs do not hold for some
+    /// kind's predictor, or where replicas are allowed.
     fn bound(&self) -> Result<Option<GpuBound>, PlanError> {
         let mut covers = String::new();
         for predictor in self.predictors {
@@ -321,12 +326,12 @@ impl<'a> Mixer<'a> {
         }))
     }
 
-    /// The cheapest partition into feasible co-locations of all kinds.
+    /// Returns the cheapest partition into feasible co-locations of all kinds.
     fn optimum(&self) -> Result<Plan, PlanError> {
         let count = self.workloads.len();
         let served: Vec<usize> =
             (0..count).filter(|&w| self.least.iter().any(|kind| kind[w].is_some())).collect();
-        // Per kind: the workloads that it can serve, and their types, one workload each.
+        // Per kind: the workloads that the kind can serve, and their types with one workload each.
         let mut requests: Vec<Vec<Workload>> = Vec::new();
         let mut origin: Vec<Vec<usize>> = Vec::new();
         for least in &self.least {
@@ -394,16 +399,17 @@ impl<'a> Mixer<'a> {
 
 /// A co-location that one GPU of a kind can hold.
 struct PricedSet {
-    /// The workloads as bits.
+    /// The workloads as a bit mask.
     members: usize,
     kind: usize,
     price: f64,
-    /// The part of the GPU in use.
+    /// Fraction of the GPU in use.
     share: f64,
     types: Vec<u16>,
 }
 
-/// The sets of the cheapest partition of the workloads `served`; among equals, fewest GPUs, then least shares.
+/// Returns the sets of the cheapest partition of the workloads `served`; of equally cheap partitions, the one
+/// with the fewest GPUs, then the least sum of shares.
 fn cheapest_partition(count: usize, served: &[usize], sets: &[PricedSet]) -> Vec<usize> {
     let mut by_lowest: Vec<Vec<usize>> = vec![Vec::new(); count];
     for (index, set) in sets.iter().enumerate() {
@@ -423,7 +429,7 @@ fn cheapest_partition(count: usize, served: &[usize], sets: &[PricedSet]) -> Vec
             if set.members & !mask != 0 || rest.0.is_infinite() {
                 continue;
             }
-            // A whole GPU more counts more than all shares together.
+            // One more GPU counts more than all shares together.
             let candidate = (rest.0 + set.price, rest.1 + 1000.0 + set.share);
             let known = best[mask].0;
             let cheaper = candidate.0 < known.0 - 1e-9;

@@ -6,21 +6,22 @@
 //! |---|---|---|
 //! | `igniter` | [`igniter`](strategies::igniter) | iGniter (TPDS 2022), Theorem 1 and Algorithms 1-2 |
 //! | `ffd` | [`ffd`](strategies::ffd) | FFD+, the interference-blind baseline of the same paper |
-//! | `gpulets` | [`gpulets`](strategies::gpulets) | gpu-lets (ATC 2022), as that paper adapts it, mended |
-//! | `gpulets-atc` | [`gpulets_atc`](strategies::gpulets_atc) | gpu-lets (ATC 2022) as its authors' code does it, shared in time |
-//! | `gslice` | [`gslice`](strategies::gslice) | GSLICE (SoCC 2020), as that paper adapts it, on FFD+'s placement |
+//! | `gpulets` | [`gpulets`](strategies::gpulets) | gpu-lets (ATC 2022), as the iGniter paper adapts it, with fixes |
+//! | `gpulets-atc` | [`gpulets_atc`](strategies::gpulets_atc) | gpu-lets (ATC 2022) as in its authors' code, with time sharing |
+//! | `gslice` | [`gslice`](strategies::gslice) | GSLICE (SoCC 2020), as the iGniter paper adapts it, on FFD+'s placement |
 //! | `nexus` | [`nexus`](strategies::nexus) | Nexus (SOSP 2019), squishy bin packing in time slots |
-//! | `infless` | [`infless`](strategies::infless) | INFless (ASPLOS 2022), the largest batch that fills, best fit |
+//! | `infless` | [`infless`](strategies::infless) | INFless (ASPLOS 2022), the largest batch that fills in time, best fit |
 //! | `parvagpu` | [`parvagpu`](strategies::parvagpu) | ParvaGPU (SC 2024), segments of several processes |
-//! | `dedicated` | [`dedicated`](strategies::dedicated) | a GPU for each workload |
+//! | `dedicated` | [`dedicated`](strategies::dedicated) | one whole GPU per workload |
 //! | `mps-default` | [`mps_default`](strategies::mps_default) | MPS without partitions on FFD+'s placement |
-//! | `greedy` | [`optimal`](strategies::optimal) | ours: best fit with joint batches and interference |
-//! | `optimal` | [`optimal`](strategies::optimal) | ours: exhaustive, configuration LP, local search, replicas; proven bounds |
+//! | `greedy` | [`optimal`](strategies::optimal) | this project's: best fit with joint batch sizes and interference |
+//! | `optimal` | [`optimal`](strategies::optimal) | this project's: exhaustive, LP, local search, replicas; proven bounds |
 //! | `exact` | [`exact`](strategies::exact) | the proven optimum of at most 14 workloads |
-//! | `queueing` | [`queueing`] | ours: computes how long requests wait, for arrivals of any kind |
+//! | `queueing` | [`queueing`] | this project's: computes waiting times for any kind of arrivals |
 //!
-//! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was
-//! made, [`explain()`] says why each workload is where it is. [`plan_on_kinds`] plans over several GPU kinds.
+//! [`lower_bound`] returns a proven lower bound on the number of GPUs of any plan. [`check_plan`] checks any plan,
+//! whatever made it. [`explain()`] gives the reasons for each placement. [`plan_on_kinds`] plans over several GPU
+//! kinds.
 
 mod alone;
 mod assumptions;

@@ -1,60 +1,60 @@
-//! What a user may ask of a planner besides the workloads, and the one source of its defaults.
+//! The options of a planner, and the single source of their defaults.
 
 use super::PlanError;
 
-/// Processes that one GPU serves at the same time under NVIDIA MPS: 48 since Volta (NVIDIA, "Multi-Process
-/// Service", § "Client-server connection limits"; 60 on some newer kinds).
+/// Maximum number of processes on one GPU under NVIDIA MPS: 48 since Volta (NVIDIA, "Multi-Process Service", §
+/// "Client-server connection limits"; 60 on some newer kinds).
 pub const MPS_PROCESS_LIMIT: usize = 48;
 
-/// Whether a workload may be served by several GPUs, each taking a part of its rate.
+/// Whether several GPUs may serve a workload, each with a part of its rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Replicas {
-    /// As the strategy is used to: `queueing`, `nexus`, `infless`, `gpulets-atc` and `parvagpu` divide workloads where that
-    /// helps, all others do not.
+    /// The default of the strategy: `queueing`, `nexus`, `infless`, `gpulets-atc` and `parvagpu` divide workloads where
+    /// that helps, all others do not.
     #[default]
     ByStrategy,
     /// Every workload has one placement.
     Forbidden,
-    /// A workload may have several; each placement then says which part of the rate it serves
+    /// A workload may have several placements; each placement then states its part of the rate
     /// (`igniter_model::domain::Placement::served`).
     Allowed,
 }
 
-/// How far planned latencies stay below the execution budget.
+/// The margin by which planned latencies stay below the execution budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Margin {
-    /// By this part of the budget, in percent (0 ≤ x < 100).
+    /// By a percentage of the budget (0 ≤ x < 100).
     Percent(f64),
-    /// By as much as the predictor says that a latency may exceed its prediction: its one-sided 95 % margin
-    /// ([`igniter_model::predictor::Uncertainty::one_sided_pct`]) for the co-location. Predicted throughput is
-    /// lowered by the same factor.
+    /// By the one-sided 95 % margin by which a latency may exceed its prediction, as the predictor states it for the
+    /// co-location ([`igniter_model::predictor::Uncertainty::one_sided_pct`]). Predicted throughput is lowered by the
+    /// same factor.
     Predictor,
 }
 
-/// What a user may ask of a planner besides the workloads.
+/// The options of a planner, besides the workloads.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlanOptions {
-    /// How far planned latencies stay below the execution budget.
+    /// The margin by which planned latencies stay below the execution budget.
     pub margin: Margin,
-    /// Planned throughput exceeds the rate by this part of it, in percent (≥ 0).
+    /// Planned throughput in excess of the rate, in percent of the rate (≥ 0).
     pub throughput_headroom_pct: f64,
-    /// How many processes one GPU serves at most (≥ 1).
+    /// Maximum number of processes on one GPU (≥ 1).
     pub process_limit: usize,
     /// Whether workloads may be replicated.
     pub replicas: Replicas,
-    /// What part of the requests of each workload `queueing` plans to answer within the SLO, in percent (above
-    /// 0 and below 100).
+    /// Part of the requests of each workload that `queueing` plans to answer within the SLO, in percent (above 0 and
+    /// below 100).
     pub attainment_pct: f64,
-    /// How likely a run as long as the scenario is to reach that part, for each workload, in percent (50 to below
-    /// 100). With 50 it is reached in the long run.
+    /// Probability, for each workload, that a run as long as the scenario reaches that part, in percent (50 to below
+    /// 100). At 50, the part is reached in the long run.
     pub confidence_pct: f64,
-    /// How long `optimal` searches: rounds of its local search for each 1,000 workloads. 0 leaves it at
-    /// its greedy start.
+    /// Search effort of `optimal`: rounds of its local search per 1,000 workloads. With 0, the plan is its greedy
+    /// start.
     pub search_rounds: u32,
-    /// How long `optimal` may search, in seconds (above 0), in place of the number of rounds. The plan then
-    /// depends on the speed of the machine, and is no longer the same in every run.
+    /// Time limit of the search of `optimal`, in seconds (above 0), in place of the number of rounds. The plan then
+    /// depends on the speed of the machine and can differ between runs.
     pub time_limit_s: Option<f64>,
-    /// Seed of every random choice of a planner.
+    /// Seed of all of a planner's random choices.
     pub seed: u64,
 }
 
@@ -75,7 +75,7 @@ impl Default for PlanOptions {
 }
 
 impl PlanOptions {
-    /// The longest time limit, in seconds: a day.
+    /// The longest allowed time limit, in seconds: one day.
     pub const LONGEST_SEARCH_S: f64 = 86_400.0;
 
     pub(super) fn check(&self) -> Result<(), PlanError> {
@@ -112,7 +112,7 @@ impl PlanOptions {
         Ok(())
     }
 
-    /// What is left of a budget after the margin.
+    /// Returns what remains of a budget after the margin.
     pub(super) fn guarded_budget_ms(&self, budget_ms: f64) -> f64 {
         match self.margin {
             Margin::Percent(margin) => budget_ms * (1.0 - margin / 100.0),
@@ -120,7 +120,7 @@ impl PlanOptions {
         }
     }
 
-    /// By how much planned throughput exceeds the rate, as a factor.
+    /// Returns the factor by which planned throughput must exceed the rate.
     pub(super) fn headroom(&self) -> f64 {
         1.0 + self.throughput_headroom_pct / 100.0
     }

@@ -1,5 +1,5 @@
-//! What members of co-locations bring along, in tables: for predictors whose members feel each other only
-//! through sums ([`Additive`]), so that growing shares costs a few additions for each member.
+//! Tables of the load that members put on a co-location, for predictors whose members affect each other only through
+//! sums ([`Additive`]). With them, growing shares costs a few additions per member.
 
 use super::shares::PendingWorkload;
 use super::sizing::{Demand, RATE_TOLERANCE, Sized};
@@ -7,66 +7,66 @@ use igniter_model::domain::ModelId;
 use igniter_model::predictor::{Additive, Member, Presence};
 use igniter_model::units::{BatchSize, SmPercent, SmUnits};
 
-/// Nearer than this to the limit, in parts of it, rounding decides: ask the predictor itself.
+/// Closer to the limit than this fraction of it, rounding decides, and the predictor itself has to be asked.
 const UNCLEAR: f64 = 1e-9;
 
-/// A model with a batch size.
+/// A model at one batch size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct ModelBatch {
-    /// Where its row of presences starts, by units of its share less one.
+    /// Start of its row of presences, which is indexed by the units of its share less one.
     start: usize,
     batch: f64,
     load_ms: f64,
     feedback_ms: f64,
 }
 
-/// A demand with one batch size, as numbers.
+/// A demand at one batch size, reduced to numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Offer {
-    /// The least share alone, in units.
+    /// The least share when alone, in units.
     pub least: u32,
-    /// How long the member may execute on the GPU at full clock, in ms.
+    /// Maximum execution time of the member on the GPU at full clock, in ms.
     pub limit_ms: f64,
-    /// By how much each unit of disturbance slows it.
+    /// Relative slowdown per unit of disturbance.
     pub sensitivity: f64,
     start: usize,
     model: ModelId,
 }
 
-/// A member that is being grown.
+/// A member whose share is being grown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Growing {
     scheduling_ms: f64,
     sensitivity: f64,
-    /// Its time on the GPU at full clock may be this times the clock ratio.
+    /// Limit on its time on the GPU at full clock, in ms, to be multiplied by the clock ratio.
     limit_ms: f64,
     start: usize,
     now: Presence,
 }
 
-/// What became of an attempt.
+/// The result of an attempt to grow shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grown {
     /// All meet their demands.
     Met,
-    /// They need more units than there may be.
+    /// They need more units than allowed.
     TooMuch,
-    /// The shares so far are needed; whether they are enough is a matter of rounding.
+    /// The shares so far are necessary; rounding decides whether they are sufficient.
     Unclear,
 }
 
-/// The tables, filled as models and batch sizes come up.
+/// The tables, filled as models and batch sizes are first used.
 pub(super) struct Presences<'p> {
     predictor: &'p dyn Additive,
     idle_w: f64,
     cap_w: f64,
     percents: Vec<SmPercent>,
-    /// By model.
+    /// Sensitivities, indexed by model.
     sensitivities: Vec<f64>,
-    /// By model, then by batch size less one; `None` until it comes up.
+    /// Shapes, indexed by model, then by batch size less one; `None` until first used.
     shapes: Vec<Vec<Option<ModelBatch>>>,
     rows: Vec<Presence>,
-    /// By model, then by number of members less one.
+    /// Scheduling delays, indexed by model, then by number of members less one.
     scheduling_ms: Vec<Vec<f64>>,
     growing: Vec<Growing>,
 }
@@ -117,19 +117,19 @@ impl<'p> Presences<'p> {
         known[members - 1]
     }
 
-    /// The clock over its maximum at a power demand in W.
+    /// Returns the ratio of the clock to its maximum at a power demand in W.
     pub(super) fn clock_ratio(&self, demand_w: f64) -> f64 {
         if demand_w <= self.cap_w { 1.0 } else { self.predictor.clock_ratio(demand_w) }
     }
 
-    /// How long a member may execute on the GPU, in ms.
+    /// Returns how long a member may execute on the GPU, in ms.
     fn limit_ms(demand: &Demand, shape: &ModelBatch) -> f64 {
         let by_latency = demand.budget_ms - shape.load_ms - shape.feedback_ms;
         let interval_ms = shape.batch * 1000.0 / (demand.rate_rps * (1.0 - RATE_TOLERANCE));
         by_latency.min(interval_ms - shape.feedback_ms)
     }
 
-    /// Puts a demand with a batch size into numbers.
+    /// Converts a demand at a batch size to numbers.
     pub(super) fn offer(&mut self, sized: &Sized) -> Offer {
         let Demand { model, .. } = sized.demand;
         let shape = self.shape(model, sized.batch);
@@ -144,35 +144,35 @@ impl<'p> Presences<'p> {
         }
     }
 
-    /// What an offer brings along, by units of its share less one.
+    /// Returns the presences of an offer, indexed by the units of its share less one.
     pub(super) fn row(&self, offer: &Offer) -> &[Presence] {
         &self.rows[offer.start..offer.start + self.percents.len()]
     }
 
-    /// How long an offer waits for its kernels to be launched, in ms, by number of members less one, up to one
-    /// member for each unit of the GPU.
+    /// Returns how long an offer waits for its kernels to be launched, in ms, indexed by the number of members less
+    /// one, up to one member per unit of the GPU.
     pub(super) fn scheduling_of(&self, offer: &Offer) -> &[f64] {
         &self.scheduling_ms[offer.model.index()]
     }
 
-    /// What an offer brings along with a share in units.
+    /// Returns the presence of an offer with a share in units.
     pub(super) fn at(&self, offer: &Offer, units: u32) -> Presence {
         self.rows[offer.start + units as usize - 1]
     }
 
-    /// The number of units of a whole GPU.
+    /// Returns the number of units of a whole GPU.
     pub(super) fn whole(&self) -> u32 {
         self.predictor.kind().units.get()
     }
 
-    /// Power of the idle GPU, in W.
+    /// Returns the power of the idle GPU, in W.
     pub(super) fn idle_w(&self) -> f64 {
         self.idle_w
     }
 
-    /// The least share from `units` on with which an offer might meet its demand among n members, where the
-    /// others disturb it so much and the clock is this part of its maximum; `None` when a whole GPU is too
-    /// little. Rounding never makes it say more.
+    /// Returns the least share, from `units` upwards, with which an offer might meet its demand among `n` members,
+    /// where `others` is the disturbance by the other members and `clock_ratio` the clock over its maximum; `None` when
+    /// a whole GPU is too small. Rounding never makes the result larger.
     pub(super) fn least_from(
         &self,
         offer: &Offer,
@@ -185,8 +185,8 @@ impl<'p> Presences<'p> {
         self.least_slowed(offer, units, self.scheduling_of(offer)[n - 1], slower, clock_ratio)
     }
 
-    /// The same with the wait for kernels in ms, and the factor by which the others slow the offer. Both are the same for
-    /// all batch sizes of a model.
+    /// Works like [`Self::least_from`], given the launch delay of kernels in ms and the factor by which the other
+    /// members slow the offer. Both are the same for all batch sizes of a model.
     pub(super) fn least_slowed(
         &self,
         offer: &Offer,
@@ -197,7 +197,7 @@ impl<'p> Presences<'p> {
     ) -> Option<u32> {
         let limit = offer.limit_ms * clock_ratio * (1.0 + UNCLEAR) - scheduling_ms;
         let row = self.row(offer);
-        // Most need no more: a plain loop costs least where it ends at once.
+        // Most offers need no larger share, and a plain loop is cheapest where it ends at once.
         let mut units = units;
         loop {
             if row.get(units as usize - 1)?.active_ms * slower <= limit {
@@ -207,7 +207,8 @@ impl<'p> Presences<'p> {
         }
     }
 
-    /// Grows shares from below to the least with which all meet their demands, within so many units.
+    /// Grows shares from below to the least shares with which all members meet their demands, within `most` units in
+    /// total.
     pub(super) fn grow(&mut self, seats: &mut [PendingWorkload], most: u32) -> Grown {
         let mut growing = std::mem::take(&mut self.growing);
         growing.clear();

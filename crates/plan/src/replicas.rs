@@ -1,13 +1,14 @@
-//! Replication: a workload served by several GPUs, each with a part of its rate, where that saves a GPU.
+//! Replication: several GPUs serve a workload, each with a part of its rate, where that saves a GPU.
 //!
-//! A workload whose rate is too high for one GPU is divided into the fewest equal parts that fit. Then,
-//! for at most 14 placements, each workload is divided in two in ten ratios, one at a time, and the whole
-//! is planned exactly; a division that saves a GPU stays, and the search goes on from there. Beyond 14
-//! placements no workload is divided for the sake of packing: GPUs of large plans are nearly full anyway,
-//! and every further process slows the others.
+//! A workload whose rate is too high for one GPU is divided into the fewest equal parts that fit. Then, for at most
+//! 14 placements, each workload in turn is divided in two in ten ratios, and all workloads are planned exactly; a
+//! division that saves a GPU is kept, and the search continues from there. With more than 14 placements, no
+//! workload is divided to improve the packing: the GPUs of large plans are nearly full anyway, and every additional
+//! process slows the others.
 //!
-//! The bound holds for any number of replicas with any parts and batch sizes: a replica with share r serves at most
-//! what it serves alone, h(r), and at most the rate R, so R costs at least min r · max(1, R / h(r)) of a GPU.
+//! The bound holds for any number of replicas with any parts and batch sizes. A replica with share r serves at most
+//! its throughput alone, h(r), and at most the rate R, so serving R takes at least min r · max(1, R / h(r)) of a
+//! GPU.
 
 use super::PlanRequest;
 use super::bound::divided_share_sum;
@@ -21,13 +22,13 @@ use igniter_model::domain::{Infeasible, Plan};
 /// The smaller part of a workload that is divided in two, in percent of its rate.
 const PARTS_PCT: [f64; 10] = [5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0];
 
-/// A workload that one GPU cannot serve is divided into at most this many parts.
+/// Maximum number of parts of a workload that one GPU cannot serve.
 const MOST_PARTS: u32 = 64;
 
-/// How many workloads are divided in two, one after another.
+/// Maximum number of divisions in two, one after another.
 const MOST_DIVIDED: usize = 2;
 
-/// The plan of strategy `optimal` when replicas are allowed.
+/// Returns the plan of strategy `optimal` when replicas are allowed.
 pub(super) fn plan(strategy: &str, request: &PlanRequest<'_>) -> Plan {
     let (demands, infeasible) = demands(request);
     let types = Types::of_demands(request, &demands);
@@ -42,7 +43,7 @@ pub(super) fn plan(strategy: &str, request: &PlanRequest<'_>) -> Plan {
     plan
 }
 
-/// What has to be placed, as parts of workloads where one GPU is too little.
+/// Returns the demands to place, divided into parts for workloads that one GPU cannot serve.
 fn demands(request: &PlanRequest<'_>) -> (Vec<(usize, Demand)>, Vec<Infeasible>) {
     let mut sizer = Sizer::new(request);
     let mut demands = Vec::new();
@@ -63,7 +64,7 @@ fn demands(request: &PlanRequest<'_>) -> (Vec<(usize, Demand)>, Vec<Infeasible>)
     (demands, infeasible)
 }
 
-/// Divides workloads in two as long as that saves a GPU.
+/// Divides workloads in two while that saves a GPU.
 fn divide_while_it_saves(request: &PlanRequest<'_>, mut demands: Vec<(usize, Demand)>) -> Solved {
     let singles = |demands: &[(usize, Demand)]| Types::of_demands(request, demands).split();
     let mut best = exact::solve(request, &singles(&demands));

@@ -1,4 +1,4 @@
-//! The least SM shares with which a set of workloads meets its demands on one GPU.
+//! The least SM shares with which the workloads on one GPU meet their demands.
 
 use super::presences::{Grown, Presences};
 use super::sizing::{Demand, Sized};
@@ -9,7 +9,7 @@ use igniter_model::predictor::{
 };
 use igniter_model::units::{Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
 
-/// A workload on its way into a plan: the index of the workload, its size, and its share so far.
+/// A workload that is not yet in a plan: the index of the workload, its size, and its current share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct PendingWorkload {
     pub workload: usize,
@@ -17,21 +17,21 @@ pub(super) struct PendingWorkload {
     pub share: SmUnits,
 }
 
-/// Grows shares to the least fixed point; keeps its buffers between calls.
+/// Grows shares to the least fixed point; reuses its buffers between calls.
 pub(super) struct ShareFitter<'p> {
     predictor: &'p dyn Predictor,
     options: PlanOptions,
     memory: Option<u64>,
-    /// The percentage of each number of units.
+    /// SM percentages, indexed by the number of units less one.
     percents: Vec<SmPercent>,
     members: Vec<Member>,
     out: CoLocationPrediction,
-    /// For predictors that can be taken apart.
+    /// Tables for additive predictors; `None` for others.
     presences: Option<Presences<'p>>,
 }
 
-/// Whether a limit of processes and the memory of a GPU, in bytes and where it is known, allow processes of these models
-/// together.
+/// Returns whether a process limit and the memory of a GPU (in bytes, `None` where it is not known) allow processes of
+/// these models together.
 pub(super) fn has_room(
     predictor: &dyn Predictor,
     limit: usize,
@@ -50,7 +50,7 @@ impl<'p> ShareFitter<'p> {
     pub(super) fn new(request: &super::PlanRequest<'p>) -> Self {
         let predictor = request.predictor();
         let kind = predictor.kind();
-        // A share of no units never comes up; more than a whole GPU does in plans of others.
+        // A share of zero units never occurs; a share above a whole GPU does, in plans made elsewhere.
         let percent = |units| SmUnits::new(units).to_percent(kind.units);
         Self {
             predictor,
@@ -59,7 +59,7 @@ impl<'p> ShareFitter<'p> {
             percents: (1..=kind.units.get()).filter_map(percent).collect(),
             members: Vec::new(),
             out: CoLocationPrediction::default(),
-            // The predictor's own margin depends on the whole co-location.
+            // The tables do not apply with the predictor's own margin, which depends on the whole co-location.
             presences: match request.options().margin {
                 Margin::Percent(_) => predictor.additive().map(Presences::new),
                 Margin::Predictor => None,
@@ -67,35 +67,34 @@ impl<'p> ShareFitter<'p> {
         }
     }
 
-    /// The number of units of a whole GPU.
+    /// Returns the number of units of a whole GPU.
     pub(super) fn whole(&self) -> u32 {
         self.predictor.kind().units.get()
     }
 
-    /// The power that the seats would draw without the cap, in W.
+    /// Returns the power that the seats would draw without the cap, in W.
     pub(super) fn power_demand_w(&mut self, seats: &[PendingWorkload]) -> f64 {
         self.predict(seats);
         self.out.power_demand_w
     }
 
-    /// How long the first of the seats executes on the GPU, in ms, with the clock's effect taken out.
+    /// Returns the execution time of the first seat on the GPU, in ms, with the effect of the clock removed.
     pub(super) fn full_clock_gpu_ms(&mut self, seats: &[PendingWorkload]) -> f64 {
         let gpu_ms = self.predict(seats)[0].gpu_ms;
         gpu_ms * self.out.clock_mhz / self.predictor.kind().max_clock.get()
     }
 
-    /// How many processes one GPU serves at most.
+    /// Returns the maximum number of processes on one GPU.
     pub(super) fn process_limit(&self) -> usize {
         self.options.process_limit
     }
 
-    /// iGniter's `alloc_gpus` (Algorithm 2) in whole units: as long as somebody misses its demand, each
-    /// of those gets one unit more. Returns whether all meet their demands within `most` units (at most
-    /// a whole GPU), the process limit and the GPU's memory; if not, the shares are left where they no
-    /// longer fitted.
+    /// Grows shares by iGniter's `alloc_gpus` (Algorithm 2) in whole units: while any seats miss their demands, each of
+    /// those gets one more unit. Returns whether all meet their demands within `most` units (at most a whole GPU), the
+    /// process limit and the GPU's memory. If not, the shares stay at the values that no longer fitted.
     ///
-    /// Latency falls in one's own share and rises in the others', so growing from below ends in the
-    /// least fixed point: no smaller shares exist for these batch sizes.
+    /// The latency of a member falls with its own share and rises with the shares of the others, so growing from below
+    /// ends in the least fixed point: no smaller shares meet the demands at these batch sizes.
     pub(super) fn grow_to(&mut self, seats: &mut [PendingWorkload], most: u32) -> bool {
         let mut used = total(seats).get();
         if used > most || !self.has_room(seats) {
@@ -127,17 +126,17 @@ impl<'p> ShareFitter<'p> {
         }
     }
 
-    /// Whether the process limit and the GPU's memory allow these processes on one GPU.
+    /// Returns whether the process limit and the GPU's memory allow these processes on one GPU.
     pub(super) fn has_room(&self, seats: &[PendingWorkload]) -> bool {
         self.has_room_of(seats.iter().map(|seat| seat.sized.demand.model))
     }
 
-    /// The same of processes of these models.
+    /// Returns the same for processes of these models.
     pub(super) fn has_room_of(&self, models: impl Iterator<Item = ModelId>) -> bool {
         has_room(self.predictor, self.process_limit(), self.memory, models)
     }
 
-    /// Whether they allow one more.
+    /// Returns whether both allow one more process.
     pub(super) fn has_room_for(
         &self,
         seats: &[PendingWorkload],
@@ -146,14 +145,14 @@ impl<'p> ShareFitter<'p> {
         self.has_room_of(seats.iter().chain([another]).map(|seat| seat.sized.demand.model))
     }
 
-    /// What the predictor says of the seats, in their order, with its margin where that is asked for.
+    /// Predicts the seats, in their order, with the predictor's margin where the options ask for it.
     pub(super) fn predict(&mut self, seats: &[PendingWorkload]) -> &[MemberPrediction] {
         self.note_members(seats);
         cautious::predict_into(self.predictor, &self.options, &self.members, &mut self.out);
         &self.out.members
     }
 
-    /// What the predictor says of the seats, with their time slots, without any margin: what a plan promises.
+    /// Predicts the seats with their time slots and without any margin, as a plan records it.
     fn promise(
         &mut self,
         seats: &[PendingWorkload],
@@ -174,12 +173,12 @@ impl<'p> ShareFitter<'p> {
     }
 }
 
-/// The sum of all shares.
+/// Returns the sum of all shares.
 pub(super) fn total(seats: &[PendingWorkload]) -> SmUnits {
     seats.iter().map(|seat| seat.share).sum()
 }
 
-/// Turns seats into a plan whose placements carry what the predictor says of them where they sit.
+/// Converts seats to a plan whose placements carry the predictions for their co-locations.
 pub(super) fn into_plan(
     strategy: &str,
     request: &super::PlanRequest<'_>,
@@ -190,7 +189,7 @@ pub(super) fn into_plan(
     into_plan_with_turns(strategy, request, gpus, &none, infeasible)
 }
 
-/// The same, of seats with their time slots.
+/// Works like [`into_plan`], for seats with their time slots.
 pub(super) fn into_plan_with_turns(
     strategy: &str,
     request: &super::PlanRequest<'_>,
@@ -229,7 +228,7 @@ pub(super) fn into_plan_with_turns(
     Plan { strategy: strategy.to_owned(), gpus: co_locations.collect(), infeasible, bound: None }
 }
 
-/// A prediction as a plan carries it; `None` when extrapolation made it no number.
+/// Converts a prediction to the form in which a plan carries it; `None` when extrapolation gave no valid number.
 pub(super) fn predicted_service(
     predicted: &igniter_model::predictor::MemberPrediction,
 ) -> Option<PredictedService> {

@@ -1,4 +1,4 @@
-//! A workload alone on a GPU: its batch size, its least SM share, and why there may be none.
+//! The size of a workload alone on a GPU: its batch size and least SM share, or why there is none.
 
 use super::{Margin, PlanOptions, PlanRequest, cautious};
 use igniter_model::domain::{Infeasible, ModelId, Workload, WorkloadFix};
@@ -6,14 +6,14 @@ use igniter_model::predictor::{CoLocationPrediction, Member, MemberPrediction, P
 use igniter_model::rules::{execution_budget, slo_of_budget};
 use igniter_model::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
 
-/// Throughput may fall short of the rate by this part of it: rounding, not a missing image.
+/// Allowed shortfall of throughput, as a fraction of the rate: rounding errors, not a missing image.
 pub(super) const RATE_TOLERANCE: f64 = 1e-9;
 
-/// What a workload asks of its placement.
+/// The latency budget and the rate that a placement of a workload has to meet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Demand {
     pub model: ModelId,
-    /// Load, execution and feedback of a batch may take this long.
+    /// Maximum time for load, execution and feedback of a batch, in ms.
     pub budget_ms: f64,
     pub rate_rps: f64,
 }
@@ -27,7 +27,7 @@ impl Demand {
         }
     }
 
-    /// What is left to plan with after margin and headroom.
+    /// Returns the demand to plan for, with margin and headroom applied.
     pub(super) fn guarded(self, options: &PlanOptions) -> Self {
         Self {
             budget_ms: options.guarded_budget_ms(self.budget_ms),
@@ -58,21 +58,21 @@ pub(super) struct Sized {
     pub least: SmUnits,
 }
 
-/// What is predicted of a model alone with one batch size.
+/// The predicted latency and throughput of a model alone at one batch size.
 #[derive(Debug, Clone)]
 struct SoloPrediction {
-    /// By units of the share less one.
+    /// Predictions, indexed by the units of the share less one.
     by_units: Vec<MemberPrediction>,
-    /// Whether latency never rises and throughput never falls with the share. Under a power cap they may.
+    /// Whether latency never rises and throughput never falls as the share grows. Under a power cap they may.
     is_monotone: bool,
 }
 
-/// Sizes demands with one predictor; what it predicts alone is asked for once.
+/// Sizes demands with one predictor and caches its predictions of models alone.
 pub(super) struct Sizer<'p> {
     predictor: &'p dyn Predictor,
     options: PlanOptions,
     out: CoLocationPrediction,
-    /// By model, then by batch size less one.
+    /// Cached predictions, indexed by model, then by batch size less one.
     alone: Vec<Vec<Option<SoloPrediction>>>,
 }
 
@@ -83,7 +83,7 @@ impl<'p> Sizer<'p> {
         Self { predictor, options, out: CoLocationPrediction::default(), alone }
     }
 
-    /// What is predicted of a model alone with a batch size, for all shares.
+    /// Returns the predictions of a model alone at a batch size, for all shares.
     fn row(&mut self, model: ModelId, batch: BatchSize) -> &SoloPrediction {
         let index = batch.get() as usize - 1;
         let known = &mut self.alone[model.index()];
@@ -113,14 +113,14 @@ impl<'p> Sizer<'p> {
         self.row(model, batch).by_units[units.get() as usize - 1]
     }
 
-    /// Theorem 1: the smallest batch that sustains the rate whenever its latency meets the budget,
+    /// Returns Theorem 1's batch, the smallest that sustains the rate whenever its latency meets the budget:
     ///
     /// ```text
     /// b ≥ R (S − t_load(b)),     which for t_load = d b / B_pcie is  b = ⌈S R B / (B + R d)⌉
     /// ```
     ///
-    /// because then b / (t_gpu + t_feedback) ≥ b / (S − t_load) ≥ R. Capped at the largest batch size
-    /// that was measured, beyond which throughput has to be checked on its own.
+    /// because then b / (t_gpu + t_feedback) ≥ b / (S − t_load) ≥ R. Capped at the largest measured batch size;
+    /// beyond it, throughput has to be checked separately.
     pub(super) fn theorem_1_batch(&mut self, demand: &Demand) -> BatchSize {
         let whole = self.predictor.kind().units;
         let cap = self.predictor.max_batch(demand.model);
@@ -133,8 +133,8 @@ impl<'p> Sizer<'p> {
             .unwrap_or(cap)
     }
 
-    /// The least share on an empty GPU that meets the demand with this batch size, if any does: no smaller one
-    /// does.
+    /// Returns the least share on an empty GPU that meets the demand at this batch size, if there is one: no smaller
+    /// share meets it.
     fn least_share(&mut self, demand: &Demand, batch: BatchSize) -> Option<SmUnits> {
         let SoloPrediction { by_units, is_monotone } = self.row(demand.model, batch);
         let below = if *is_monotone {
@@ -146,8 +146,8 @@ impl<'p> Sizer<'p> {
         (below < by_units.len()).then(|| SmUnits::new(units))
     }
 
-    /// Every batch size up to `largest` that one GPU can serve, with its least share: smallest share
-    /// first, among equals the largest batch.
+    /// Returns every batch size up to `largest` that one GPU can serve, with its least share, ordered by ascending
+    /// share; for equal shares, the larger batch comes first.
     pub(super) fn sizes(&mut self, demand: &Demand, largest: BatchSize) -> Vec<Sized> {
         if !self.fits_memory(demand.model) {
             return Vec::new();
@@ -162,9 +162,9 @@ impl<'p> Sizer<'p> {
         sizes
     }
 
-    /// The least share, in units, of all replicas of a workload together, whatever their parts and batch sizes:
-    /// one with throughput h serves at most the smaller of h and the rate. `None` when no replica fits a GPU
-    /// or meets the latency.
+    /// Returns the least total share, in units, of all replicas of a workload, however its rate is divided and
+    /// whatever their batch sizes: a replica with throughput h serves at most the smaller of h and the rate. `None`
+    /// when no replica fits a GPU or meets the latency.
     pub(super) fn least_divided_share(&mut self, demand: &Demand) -> Option<f64> {
         if !self.fits_memory(demand.model) {
             return None;
@@ -182,7 +182,7 @@ impl<'p> Sizer<'p> {
         least
     }
 
-    /// Whether the model's process fits an empty GPU, as far as is known.
+    /// Returns whether the model's process fits on an empty GPU; true where the memory is not known.
     pub(super) fn fits_memory(&self, model: ModelId) -> bool {
         match (self.predictor.memory(model), self.predictor.kind().memory) {
             (Some(needed), Some(available)) => needed.get() <= available.get(),
@@ -190,7 +190,7 @@ impl<'p> Sizer<'p> {
         }
     }
 
-    /// Theorem 1's batch with its least share; where a whole GPU is too little for that batch, the
+    /// Returns Theorem 1's batch with its least share. Where a whole GPU is too small for that batch, returns the
     /// largest smaller batch that one GPU can serve.
     pub(super) fn size(&mut self, demand: &Demand) -> Option<Sized> {
         if !self.fits_memory(demand.model) {
@@ -205,7 +205,7 @@ impl<'p> Sizer<'p> {
         })
     }
 
-    /// Says why a workload has no size, and what would help.
+    /// Explains why a workload has no size, and what would help.
     pub(super) fn explain(&mut self, workload: &Workload, demand: &Demand) -> Infeasible {
         if !self.fits_memory(demand.model) {
             let reason = format!(
@@ -262,8 +262,9 @@ impl<'p> Sizer<'p> {
         Infeasible { workload: workload.name.clone(), reason, fixes }
     }
 
-    /// Why a strategy with rules of its own does not place a workload: as [`Self::explain`] where nobody can, or else
-    /// in its own words. What would help by its rules is not searched for; a strategy without them needs no help.
+    /// Explains why a strategy with its own rules does not place a workload: as [`Self::explain`] where no strategy
+    /// can place it, otherwise with the reason of the strategy. Does not search for changes that would help under
+    /// those rules, because another strategy places the workload without any.
     pub(super) fn refusal(
         &mut self,
         workload: &Workload,
@@ -277,7 +278,7 @@ impl<'p> Sizer<'p> {
         Infeasible { workload: workload.name.clone(), reason, fixes: Vec::new() }
     }
 
-    /// The smallest SLO, in steps of 0.1 ms, at which the rate can be served.
+    /// Returns the smallest SLO, in steps of 0.1 ms, at which the rate can be served.
     fn nearest_slo(&mut self, demand: &Demand) -> Option<Milliseconds> {
         const STEPS_PER_MS: f64 = 10.0;
         let mut feasible = |steps: u32| {
@@ -285,7 +286,7 @@ impl<'p> Sizer<'p> {
             let budget_ms = self.options.guarded_budget_ms(execution_budget(slo).get());
             self.size(&Demand { budget_ms, ..*demand }).map(|_| slo)
         };
-        // An hour is longer than any SLO that a scenario may ask for.
+        // One hour, longer than any SLO that a scenario may ask for.
         let highest = 36_000_000;
         let mut best = feasible(highest)?;
         let (mut below, mut enough) = (0, highest);
@@ -300,7 +301,7 @@ impl<'p> Sizer<'p> {
         Some(best)
     }
 
-    /// The highest rate, in steps of 0.1 requests/s, that the SLO allows.
+    /// Returns the highest rate, in steps of 0.1 requests/s, that the SLO allows.
     fn nearest_rate(&mut self, demand: &Demand) -> Option<RequestsPerSecond> {
         const STEPS_PER_RPS: f64 = 10.0;
         let rate = |steps: u32| f64::from(steps) / STEPS_PER_RPS;
@@ -324,12 +325,12 @@ impl<'p> Sizer<'p> {
     }
 }
 
-/// All batch sizes from one to `cap`.
+/// Returns all batch sizes from one to `cap`.
 fn batches_up_to(cap: BatchSize) -> impl Iterator<Item = BatchSize> {
     (1..=cap.get()).filter_map(|size| BatchSize::new(size).ok())
 }
 
-/// For messages: without the digits that only a computed number has.
+/// Rounds to thousandths, for messages.
 fn thousandths(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }

@@ -1,4 +1,4 @@
-//! What a strategy is asked, and what it must do.
+//! The interface of a strategy: its input and its contract.
 
 use super::sizing::Demand;
 use super::traffic::{PoissonTraffic, Traffic};
@@ -7,7 +7,7 @@ use igniter_model::domain::{ModelId, Plan, Workload};
 use igniter_model::predictor::Predictor;
 use std::fmt::Debug;
 
-/// What a strategy is asked to plan.
+/// The input of a strategy: workloads, predictor, options and traffic.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanRequest<'a> {
     workloads: &'a [Workload],
@@ -16,24 +16,24 @@ pub struct PlanRequest<'a> {
     traffic: &'a dyn Traffic,
 }
 
-/// What is taken for the requests of workloads where nothing is said of them.
+/// The traffic that is assumed where none is given.
 static UNSAID: PoissonTraffic = PoissonTraffic::of_a_thousand_seconds();
 
 impl<'a> PlanRequest<'a> {
-    /// Checks that the predictor knows every model; all options have their defaults.
+    /// Creates a request with default options. Checks that the predictor knows every model.
     ///
     /// # Errors
-    /// [`PlanError::UnknownModel`] for the first workload whose model it does not know.
+    /// [`PlanError::UnknownModel`] for the first workload whose model the predictor does not know.
     pub fn new(workloads: &'a [Workload], predictor: &'a dyn Predictor) -> Result<Self, PlanError> {
         Self::with_options(workloads, predictor, PlanOptions::default())
     }
 
-    /// Checks that the predictor knows every model, and that every option is in its range.
+    /// Creates a request. Checks that the predictor knows every model and that every option is in its range.
     ///
     /// # Errors
-    /// [`PlanError::UnknownModel`] for the first workload whose model it does not know,
-    /// [`PlanError::Option`] for the first option outside its range, [`PlanError::NoUncertainty`] when the
-    /// margin is to be the predictor's and it has none.
+    /// [`PlanError::UnknownModel`] for the first workload whose model the predictor does not know,
+    /// [`PlanError::Option`] for the first option outside its range, [`PlanError::NoUncertainty`] if the margin is
+    /// to be the predictor's and the predictor has none.
     pub fn with_options(
         workloads: &'a [Workload],
         predictor: &'a dyn Predictor,
@@ -57,8 +57,8 @@ impl<'a> PlanRequest<'a> {
         Ok(Self { workloads, predictor, options, traffic: &UNSAID })
     }
 
-    /// A request whose options were checked before, on a GPU kind whose predictor need not know every model. For
-    /// those who ask of each workload whether it does, as [`super::forecast`].
+    /// Creates a request without checks: the options have been checked before, and the predictor of the GPU kind
+    /// need not know every model. For callers that check each workload themselves, such as [`super::forecast`].
     #[must_use]
     pub fn for_any(
         workloads: &'a [Workload],
@@ -68,43 +68,43 @@ impl<'a> PlanRequest<'a> {
         Self { workloads, predictor, options, traffic: &UNSAID }
     }
 
-    /// The same request with what is known of how requests arrive, and of servers. Without it, strategies that
-    /// look at more than rates take arrivals for Poisson processes.
+    /// Returns the same request with a traffic model: how requests arrive, and what servers are like. Without one,
+    /// strategies that consider more than rates assume Poisson arrivals.
     #[must_use]
     pub fn with_traffic(self, traffic: &'a dyn Traffic) -> Self {
         Self { traffic, ..self }
     }
 
-    /// How requests arrive, and what servers are like.
+    /// Returns the traffic model: how requests arrive, and what servers are like.
     #[must_use]
     pub fn traffic(&self) -> &'a dyn Traffic {
         self.traffic
     }
 
-    /// The workloads, in the scenario's order.
+    /// Returns the workloads, in the scenario's order.
     #[must_use]
     pub fn workloads(&self) -> &'a [Workload] {
         self.workloads
     }
 
-    /// What every latency and throughput of the plan is predicted with.
+    /// Returns the predictor that gives every latency and throughput of the plan.
     #[must_use]
     pub fn predictor(&self) -> &'a dyn Predictor {
         self.predictor
     }
 
-    /// What is asked besides the workloads.
+    /// Returns the options.
     #[must_use]
     pub fn options(&self) -> &PlanOptions {
         &self.options
     }
 
-    /// What a planner has to meet for one of the request's workloads: its demand with margin and headroom.
+    /// Returns the demand of one of the workloads that a planner has to meet, margin and headroom included.
     pub(super) fn demand(&self, workload: &Workload) -> Demand {
         Demand::new(workload, self.model(workload)).guarded(&self.options)
     }
 
-    /// The model of one of the request's workloads.
+    /// Returns the model of one of the request's workloads.
     pub(super) fn model(&self, workload: &Workload) -> ModelId {
         self.predictor.model_id(&workload.model).expect("checked when the request was made")
     }
@@ -112,18 +112,18 @@ impl<'a> PlanRequest<'a> {
 
 /// An algorithm that makes a provisioning plan.
 ///
-/// A strategy is deterministic: the same request gives the same plan. Workloads that it cannot place
-/// are listed in [`Plan::infeasible`]; the others are planned all the same.
+/// A strategy is deterministic: the same request gives the same plan. Workloads that it cannot place are listed in
+/// [`Plan::infeasible`]; the other workloads are still planned.
 pub trait Strategy: Debug + Send + Sync {
-    /// The name by which users choose it.
+    /// Returns the name by which users choose the strategy.
     fn name(&self) -> &'static str;
 
     /// Makes the plan.
     fn plan(&self, request: &PlanRequest<'_>) -> Plan;
 
-    /// Makes the cheapest plan over several GPU kinds, with one request for each of them, where the strategy has a
-    /// way of its own. Not every predictor need know every model. `None` leaves it to
-    /// [`plan_on_kinds`](super::plan_on_kinds).
+    /// Makes the cheapest plan over several GPU kinds, given one request for each kind, if the strategy has its
+    /// own method for this. A kind's predictor need not know every model. Returns `None` to leave the mix of kinds
+    /// to [`plan_on_kinds`](super::plan_on_kinds).
     fn plan_on_kinds(&self, requests: &[PlanRequest<'_>]) -> Option<Plan> {
         let _ = requests;
         None

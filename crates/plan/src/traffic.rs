@@ -1,32 +1,31 @@
-//! How requests arrive and what servers are like, as far as planners look at more than rates.
+//! Arrivals and server properties, for planners that consider more than rates.
 
 use igniter_model::domain::{Plan, Workload};
 use igniter_model::predictor::Predictor;
 use igniter_model::units::{BatchSize, SmUnits};
 use std::fmt::Debug;
 
-/// What a planner can find out about the requests of workloads, without knowing where they come from.
+/// The information that a planner has on the requests of workloads, independent of its source.
 ///
-/// The scenario of a study is one (`igniter::run::Study`); [`PoissonTraffic`] needs nothing but rates.
+/// The scenario of a study implements it (`igniter::run::Study`); [`PoissonTraffic`] needs only rates.
 pub trait Traffic: Debug + Sync {
-    /// How the requests of a workload arrive.
+    /// Returns how the requests of a workload arrive.
     fn arrivals(&self, workload: &Workload) -> ArrivalModel;
 
-    /// What the server of a workload is like.
+    /// Returns the properties of the server of a workload.
     fn server(&self, workload: &Workload) -> ServerTraits;
 
-    /// The run that a plan is made for.
+    /// Returns the run that a plan is made for.
     fn run(&self) -> RunLength;
 
-    /// One draw of the arrival times of a workload in such a run, in ms, in order. Draws of different numbers are
-    /// independent of each other, and of what a simulation of the scenario draws.
+    /// Draws the arrival times of a workload in one such run, in ms, in ascending order. Draws with different
+    /// numbers are independent of each other and of the arrivals that a simulation of the scenario draws.
     ///
     /// # Errors
-    /// When arrivals cannot be made, with the reason.
+    /// If arrivals cannot be generated, with the reason.
     fn draw(&self, workload: &Workload, number: u64) -> Result<Vec<f64>, String>;
 
-    /// What a server of a workload does without neighbours, in simulated runs. `None` where nothing can be
-    /// simulated.
+    /// Simulates a server of a workload without neighbours. `None` where nothing can be simulated.
     fn simulate_alone(
         &self,
         workload: &Workload,
@@ -36,9 +35,9 @@ pub trait Traffic: Debug + Sync {
         None
     }
 
-    /// What becomes of a plan in one such run that no planner has seen: for each workload, in the order of
-    /// `workloads`, how many requests were counted and how many of them were late. `None` where plans cannot
-    /// be tried out.
+    /// Simulates a plan in one such run, with arrivals that no planner has seen. For each workload, in the order
+    /// of `workloads`, returns how many requests were counted and how many of them were late. `None` where plans
+    /// cannot be simulated.
     fn trial(&self, plan: &Plan, workloads: &[Workload], number: u64) -> Option<Vec<Trial>> {
         let _ = (plan, workloads, number);
         None
@@ -50,65 +49,65 @@ pub trait Traffic: Debug + Sync {
 pub enum ArrivalModel {
     /// As a Poisson process with the workload's rate.
     Poisson,
-    /// In any other way, as [`Traffic::draw`] says.
+    /// In any other way; [`Traffic::draw`] generates the arrivals.
     Drawn(Luck),
-    /// In a way that no plan can be made for, with the reason and what to do.
+    /// In a way for which no plan can be made, with the reason and what to do about it.
     Unplannable(String),
 }
 
-/// What another draw of arrivals would be.
+/// The arrivals of another draw, compared with one draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Luck {
     /// Other arrivals of the same kind.
     Varies,
-    /// The same arrivals: there is no luck in them, as where they are evenly spaced.
+    /// The same arrivals: there is no randomness, as with evenly spaced arrivals.
     None,
-    /// The same arrivals, as they were recorded; the future may bring others.
+    /// The same arrivals, which were recorded; the future may bring others.
     Recorded,
 }
 
 /// The run that a plan is made for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RunLength {
-    /// How long requests arrive, in ms.
+    /// Length of the period in which requests arrive, in ms.
     pub duration_ms: f64,
-    /// Requests that arrive in the first so many ms are not counted …
+    /// Length of the initial period whose requests are not counted, in ms.
     pub warmup_ms: f64,
-    /// … nor those in the last.
+    /// Length of the final period whose requests are not counted, in ms.
     pub cooldown_ms: f64,
 }
 
 impl RunLength {
-    /// How long requests are counted, in ms.
+    /// Returns the length of the period whose requests are counted, in ms.
     #[must_use]
     pub fn counted_ms(&self) -> f64 {
         self.duration_ms - self.warmup_ms - self.cooldown_ms
     }
 }
 
-/// What a server is like.
+/// The properties of a server that matter to latency.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerTraits {
-    /// Whether the input of the next batch is copied while the one before it executes.
+    /// Whether the input of the next batch is copied while the current one executes.
     pub loads_ahead: bool,
-    /// How long a request may wait for its batch to fill, in ms.
+    /// Maximum time that a request waits for its batch to fill, in ms.
     pub queue_delay_ms: f64,
-    /// The largest batch, where it is not the plan's.
+    /// The largest batch, where it differs from the plan's.
     pub max_batch: Option<BatchSize>,
     /// Host work for each batch before its copy, in ms.
     pub batch_overhead_ms: f64,
-    /// Host work for each request of it, in ms.
+    /// Host work for each request of a batch, in ms.
     pub row_overhead_ms: f64,
-    /// Host work for each request that keeps nobody else waiting, in ms.
+    /// Host work for each request that delays no other request, in ms.
     pub request_overhead_ms: f64,
     /// Coefficient of variation of execution times around the predicted ones.
     pub noise_cv: f64,
-    /// Why such a server is not analysed, if it is not, and what to do.
+    /// The reason why such a server cannot be analysed, if so, and what to do about it.
     pub not_analysed: Option<String>,
 }
 
 impl Default for ServerTraits {
-    /// A server that costs what the predictor says, and takes at once what is there.
+    /// A server without overheads or noise, which never waits for a batch to fill.
     fn default() -> Self {
         Self {
             loads_ahead: true,
@@ -126,35 +125,35 @@ impl Default for ServerTraits {
 /// A server that has a GPU to itself.
 #[derive(Debug, Clone, Copy)]
 pub struct AloneServer<'a> {
-    /// What predicts its times.
+    /// The predictor of its times.
     pub predictor: &'a dyn Predictor,
-    /// By which factor each execution takes longer than predicted (≥ 1), for its neighbours' sake.
+    /// Factor by which neighbours lengthen each execution beyond the prediction (≥ 1).
     pub slowdown: f64,
-    /// It is one of so many equal replicas (≥ 1).
+    /// Number of equal replicas, including this one (≥ 1).
     pub replicas: u32,
     /// Its largest batch.
     pub batch: BatchSize,
-    /// Its share.
+    /// Its SM share.
     pub sm: SmUnits,
 }
 
-/// What became of the requests of such a server.
+/// The simulated result of an [`AloneServer`].
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct AloneOutcome {
-    /// The part of them within the SLO, from 0 to 1.
+    /// Fraction of requests answered within the SLO, from 0 to 1.
     pub attained: f64,
-    /// The part of the time in which it executed, from 0 to 1.
+    /// Fraction of the time in which the server was executing, from 0 to 1.
     pub busy: f64,
-    /// Requests in a batch, on average.
+    /// Mean number of requests in a batch.
     pub mean_batch: f64,
 }
 
-/// What became of the requests of a workload when a plan was tried out.
+/// The result of a workload in a simulated trial of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Trial {
-    /// Requests that were counted.
+    /// Number of requests that were counted.
     pub requests: u64,
-    /// Those of them that took longer than the SLO.
+    /// Number of counted requests that took longer than the SLO.
     pub late: u64,
 }
 
@@ -166,7 +165,7 @@ pub struct PoissonTraffic {
 }
 
 impl PoissonTraffic {
-    /// For runs of 1,000 s.
+    /// Returns Poisson traffic for runs of 1,000 s.
     #[must_use]
     pub const fn of_a_thousand_seconds() -> Self {
         Self { run: RunLength { duration_ms: 1e6, warmup_ms: 0.0, cooldown_ms: 0.0 } }

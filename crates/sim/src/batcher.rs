@@ -1,8 +1,7 @@
 //! Triton's dynamic batcher as a pure state machine.
 //!
-//! It follows Triton's core without priorities, for requests of one row each: the prefetch mode, and with
-//! a queue policy the mode without prefetching. Each step is named for the function of Triton's source
-//! that it stands for:
+//! It follows Triton's core without priorities, for requests of one row each: the prefetch mode, and the mode without
+//! prefetching where there is a queue policy. The steps correspond to functions of Triton's source:
 //!
 //! | here | Triton |
 //! |---|---|
@@ -12,14 +11,14 @@
 //! | [`Batcher::instance_ready`], `dequeue` | `RateLimiter::DequeuePayload`, `InstanceQueue::Dequeue` |
 //! | `expire` | `PolicyQueue::ApplyPolicy`, `RejectTimeoutRequests` |
 //!
-//! A *payload* is a batch that waits for an instance; the last one may still grow. Threads take no
-//! time. Three races of the original are settled here: an instance that becomes ready dequeues before
-//! the batcher thread wakes (or after it, where the owner says so); a running batcher thread goes on to
-//! its next blocking point before a parked instance wakes; and a wait that ends with the timeout of a
-//! request ends a nanosecond late, as no thread wakes early.
+//! A *payload* is a batch that waits for an instance; the last payload may still grow. Threads take no time. Three
+//! races of the original have a fixed outcome here: an instance that becomes ready dequeues before the batcher thread
+//! wakes (or after it, if the caller says so); a running batcher thread goes on to its next blocking point before a
+//! parked instance wakes; and a wait that ends with the timeout of a request ends one nanosecond late, as no thread
+//! wakes early.
 //!
-//! With the default options this is greedy FIFO chunking: an instance that becomes free takes the
-//! oldest `max_batch` requests, or as many as there are.
+//! With the default options, the batcher does greedy FIFO chunking: an instance that becomes free takes the oldest
+//! `max_batch` requests, or all waiting requests if there are fewer.
 
 use super::TimeoutAction;
 use super::batcher_rules::BatcherRules;
@@ -27,8 +26,8 @@ use igniter_model::domain::Failure;
 use igniter_model::units::{BatchSize, Nanoseconds};
 use std::collections::VecDeque;
 
-/// The batcher thread, when idle, looks again after this long even if nobody wakes it
-/// (`BatcherThread`: `wait_microseconds = 500 * 1000`).
+/// The interval at which an idle batcher thread checks the queue even if nothing wakes it (`BatcherThread`:
+/// `wait_microseconds = 500 * 1000`).
 const IDLE_TICK: u64 = 500_000_000;
 
 /// The arrival times of the requests of one batch, oldest first; never empty.
@@ -36,30 +35,31 @@ pub type Batch = Vec<Nanoseconds>;
 
 /// The dynamic batcher of one server.
 ///
-/// The owner reports what happens, in order of time, and gets the batches that instances have taken:
-/// each leaves through `out` at the very moment that it is taken.
+/// The owner reports events in order of time. Every call appends the batches that instances have taken to `out`, at the
+/// very moment that they are taken.
 #[derive(Debug, Clone)]
 pub struct Batcher {
     rules: BatcherRules,
     /// The members of the payloads, payload by payload.
     assembled: VecDeque<Nanoseconds>,
-    /// The scheduler queue: those whose timeout has not passed, as far as the batcher has looked.
+    /// The scheduler queue: requests whose timeout had not passed when the batcher last checked.
     queue: VecDeque<Nanoseconds>,
-    /// `delayed_queue_`: those whose timeout has passed, which are served after `queue`.
+    /// `delayed_queue_`: requests whose timeout has passed; they are served after `queue`.
     delayed: VecDeque<Nanoseconds>,
-    /// By how much `queued_batch_size_` is above the number of queued requests: it counts refused ones.
+    /// The difference between `queued_batch_size_` and the number of queued requests: the former also counts refused
+    /// requests.
     overcount: usize,
-    /// Those that failed, until the owner asks for them.
+    /// Failed requests that the owner has not yet taken.
     failed: Vec<(Nanoseconds, Failure)>,
-    /// `InstanceQueue`: payloads that wait for an instance.
+    /// `InstanceQueue`: the payloads that wait for an instance.
     payloads: VecDeque<Payload>,
     /// `curr_payload_`.
     current: Current,
-    /// `payload_saturated_`: the current payload takes no more.
+    /// `payload_saturated_`: the current payload takes no more requests.
     saturated: bool,
-    /// `next_preferred_batch_size_`: arrivals below this many queued do not wake the batcher.
+    /// `next_preferred_batch_size_`: while fewer requests than this are queued, arrivals do not wake the batcher.
     next_preferred: usize,
-    /// Instances that wait for a payload.
+    /// Number of instances that wait for a payload.
     idle: u32,
     sleep: Sleep,
     /// Buffers of finished batches, for re-use.
@@ -70,43 +70,43 @@ pub struct Batcher {
 #[derive(Debug, Clone, Copy)]
 struct Payload {
     rows: usize,
-    /// `BatcherStartNs`: the arrival of its oldest request.
+    /// The arrival time of its oldest request (`BatcherStartNs`).
     oldest: Nanoseconds,
-    /// Marked EXECUTING by a late merge that did not fit: it stays queued but cannot grow.
+    /// Whether a late merge that did not fit has marked it EXECUTING: it stays queued but cannot grow.
     frozen: bool,
 }
 
-/// Where the payload that the batcher builds is.
+/// The place of the payload that the batcher is building.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Current {
     /// Still empty (UNINITIALIZED).
     Empty,
-    /// The last of the payload queue (SCHEDULED), or no longer there (then it is stale).
+    /// At the end of the payload queue (SCHEDULED), or no longer there (then it is stale).
     Queued,
 }
 
 /// What the batcher thread waits for.
 #[derive(Debug, Clone, Copy)]
 enum Sleep {
-    /// A request; since then, looking again at every [`IDLE_TICK`].
+    /// A request; it has waited from `since`, and checks again at every [`IDLE_TICK`].
     Request { since: Nanoseconds },
-    /// A place in the payload queue, or without prefetching a parked instance
-    /// (`WaitForPayloadSlotAvailable`); since then, looking again at every [`IDLE_TICK`].
+    /// A slot in the payload queue, or without prefetching a parked instance (`WaitForPayloadSlotAvailable`); it has
+    /// waited from `since`, and checks again at every [`IDLE_TICK`].
     Slot { since: Nanoseconds },
-    /// More requests for the batch, until then.
+    /// More requests for the batch, until `until`.
     Fill { until: Nanoseconds },
 }
 
-/// What a scan of the queue decides.
+/// The decision of a scan of the queue.
 enum Selection {
     /// Move this many requests to the current payload.
     Take(usize),
-    /// Look again after this long.
+    /// Scan again after this time.
     Wait(Nanoseconds),
 }
 
 impl Batcher {
-    /// A batcher at time 0 with all its instances idle.
+    /// Creates a batcher at time 0 with all its instances idle.
     #[must_use]
     pub fn new(rules: BatcherRules) -> Self {
         Self {
@@ -126,14 +126,14 @@ impl Batcher {
         }
     }
 
-    /// A batcher at time 0 whose instances have yet to start: each becomes idle with
+    /// Creates a batcher at time 0 whose instances have yet to start; each becomes idle with
     /// [`Batcher::instance_ready`].
     #[must_use]
     pub fn without_instances(rules: BatcherRules) -> Self {
         Self { idle: 0, ..Self::new(rules) }
     }
 
-    /// A request arrives (`DynamicBatchScheduler::Enqueue`). A full queue refuses it.
+    /// Adds a request that arrives at `now` (`DynamicBatchScheduler::Enqueue`). A full queue refuses it.
     pub fn arrive(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
         if self.rules.max_queue_size().is_some_and(|most| self.queued() >= most) {
             self.overcount += 1;
@@ -151,28 +151,28 @@ impl Batcher {
         }
     }
 
-    /// An instance becomes ready for its next batch. It dequeues before the batcher wakes.
+    /// Reports that an instance is ready for its next batch. The instance dequeues before the batcher wakes.
     pub fn instance_ready(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
         self.idle += 1;
         self.dequeue(now, out);
         self.settle(now, out);
     }
 
-    /// As [`Batcher::instance_ready`], but the batcher wakes before the instance dequeues (the completion
-    /// race). Without prefetching it then finds nobody parked, and sleeps on until an arrival or its next
-    /// look.
+    /// Does the same as [`Batcher::instance_ready`], but the batcher wakes before the instance dequeues (the completion
+    /// race). Without prefetching, the batcher then finds no parked instance, and sleeps until an arrival or its next
+    /// check.
     pub fn instance_ready_late(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
         self.settle(now, out);
         self.idle += 1;
         if self.dequeue(now, out) {
             self.settle(now, out);
         } else if let Sleep::Slot { since } = &mut self.sleep {
-            // The looks that have passed found nobody.
+            // The earlier checks found no parked instance.
             *since = last_tick(*since, now);
         }
     }
 
-    /// The time of [`Batcher::next_timer`] has come. Earlier calls do nothing.
+    /// Reports that the time of [`Batcher::next_timer`] has been reached. Earlier calls do nothing.
     pub fn timer(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
         if self.next_timer().is_none_or(|due| due > now) {
             return;
@@ -189,13 +189,13 @@ impl Batcher {
         self.settle(now, out);
     }
 
-    /// When the batcher must be called if nothing else happens before.
+    /// Returns when [`Batcher::timer`] must be called if nothing else happens before.
     #[must_use]
     pub fn next_timer(&self) -> Option<Nanoseconds> {
         match self.sleep {
-            // Ticks that would find the queue empty are left out.
+            // Skip ticks that would find the queue empty.
             Sleep::Request { since } => self.queue.front().map(|&first| next_tick(since, first)),
-            // A place in the payload queue comes with a notification.
+            // A slot in the payload queue wakes the batcher by a notification.
             Sleep::Slot { .. } if self.rules.prefetches() => None,
             Sleep::Slot { since } if self.has_slot() => Some(next_tick(since, since)),
             Sleep::Slot { since } => match self.rules.timeout_action() {
@@ -208,18 +208,18 @@ impl Batcher {
         }
     }
 
-    /// How many requests wait, in the queue or in payloads.
+    /// Returns the number of requests that wait, in the queue or in payloads.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.assembled.len() + self.queued()
     }
 
-    /// The requests that have failed since the last call, with their arrivals.
+    /// Drains the requests that have failed since the last call, with their arrival times.
     pub fn take_failed(&mut self) -> std::vec::Drain<'_, (Nanoseconds, Failure)> {
         self.failed.drain(..)
     }
 
-    /// All requests that wait, in order of arrival.
+    /// Returns the arrival times of all waiting requests, in order.
     #[must_use]
     pub fn into_waiting(self) -> Vec<Nanoseconds> {
         let mut waiting: Vec<_> =
@@ -228,19 +228,19 @@ impl Batcher {
         waiting
     }
 
-    /// No instance is idle any more; returns how many were. Each may come back with
+    /// Withdraws all idle instances and returns their number. Each may become idle again with
     /// [`Batcher::instance_ready`].
     pub fn withdraw_instances(&mut self) -> u32 {
         std::mem::take(&mut self.idle)
     }
 
-    /// From now on batches have at most this size, and the batcher waits for no smaller one. Those that
-    /// wait for an instance stay as they are.
+    /// Sets the largest batch size, which becomes the only preferred size. Payloads that already wait for an instance
+    /// stay as they are.
     pub fn set_max_batch(&mut self, max: BatchSize) {
         self.rules = self.rules.with_max_batch(max);
     }
 
-    /// From now on batches are formed by these rules, also of those that wait for an instance already.
+    /// Sets new rules. Batches that already wait for an instance are formed again by them.
     pub(crate) fn set_rules(
         &mut self,
         rules: BatcherRules,
@@ -250,7 +250,7 @@ impl Batcher {
         self.rules = rules;
         let mut waiting = std::mem::take(&mut self.assembled);
         waiting.append(&mut self.queue);
-        // Those whose timeout had passed may have been assembled behind younger ones.
+        // Delayed requests may have been assembled behind younger ones.
         waiting.make_contiguous().sort_unstable();
         self.queue = waiting;
         self.payloads.clear();
@@ -261,13 +261,13 @@ impl Batcher {
         self.settle(now, out);
     }
 
-    /// Takes the buffer of a finished batch back, to save an allocation.
+    /// Takes back the buffer of a finished batch, to save an allocation.
     pub fn recycle(&mut self, mut batch: Batch) {
         batch.clear();
         self.spare.push(batch);
     }
 
-    /// How many payloads wait for an instance.
+    /// Returns the number of payloads that wait for an instance.
     #[cfg(test)]
     pub(super) fn payloads(&self) -> usize {
         self.payloads.len()
@@ -277,20 +277,20 @@ impl Batcher {
         self.queue.len() + self.delayed.len()
     }
 
-    /// `PayloadSlotAvailable`.
+    /// Returns whether another payload may be queued (`PayloadSlotAvailable`).
     fn has_slot(&self) -> bool {
         let slots =
             if self.rules.prefetches() { self.rules.payload_slots() } else { self.idle as usize };
         self.payloads.len() < slots
     }
 
-    /// When the timeout of the oldest request in `queue` passes.
+    /// Returns when the timeout of the oldest request in `queue` passes.
     fn expires(&self) -> Option<Nanoseconds> {
         Some(self.queue.front()?.saturating_add(self.rules.timeout()?))
     }
 
-    /// Takes those whose timeout has passed out of `queue`; returns how many. All have the same timeout, so
-    /// they are at its front.
+    /// Removes the requests whose timeout has passed from `queue` and returns their number. All requests have the same
+    /// timeout, so these are at the front.
     fn expire(&mut self, now: Nanoseconds) -> usize {
         let mut expired = 0;
         while self.expires().is_some_and(|expires| expires < now)
@@ -305,13 +305,13 @@ impl Batcher {
         expired
     }
 
-    /// `IsStaleState`: the current payload was taken by an instance, or frozen.
+    /// Returns whether the current payload was taken by an instance, or frozen (`IsStaleState`).
     fn is_stale(&self) -> bool {
         let frozen = |last: &Payload| last.frozen || self.rules.freezes();
         self.current == Current::Queued && self.payloads.back().is_none_or(frozen)
     }
 
-    /// Lets batcher and parked instances run until all of them block.
+    /// Lets the batcher and parked instances run until all of them block.
     fn settle(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
         loop {
             self.run(now);
@@ -321,7 +321,7 @@ impl Batcher {
         }
     }
 
-    /// The batcher thread from one blocking point to the next (`BatcherThread`).
+    /// Runs the batcher thread from one blocking point to the next (`BatcherThread`).
     fn run(&mut self, now: Nanoseconds) {
         if matches!(self.sleep, Sleep::Slot { .. }) && !self.has_slot() {
             return;
@@ -341,7 +341,7 @@ impl Batcher {
                 return;
             }
             match self.select(now) {
-                // The scan has closed the current payload, or found nobody in time; go on.
+                // The scan has closed the current payload, or found that all requests had timed out; continue.
                 Selection::Take(0) => {
                     debug_assert!(
                         self.saturated || self.queued() == 0,
@@ -357,8 +357,8 @@ impl Batcher {
         }
     }
 
-    /// Moves the first `rows` queued requests to the current payload, and that to the payload queue
-    /// (`RateLimiter::EnqueuePayload`) if it is not yet there.
+    /// Moves the first `rows` queued requests to the current payload, and moves the payload to the payload queue if it
+    /// is not yet there (`RateLimiter::EnqueuePayload`).
     fn extend_current(&mut self, rows: usize) {
         let oldest = self.oldest(rows);
         match self.current {
@@ -377,9 +377,9 @@ impl Batcher {
         self.assembled.extend(self.delayed.drain(..rows - in_time));
     }
 
-    /// The arrival of the oldest of the first `rows` queued requests, of which there is one at least.
+    /// Returns the arrival time of the oldest of the first `rows` queued requests; `rows` is at least 1.
     fn oldest(&self, rows: usize) -> Nanoseconds {
-        // Who is delayed came before all who are not.
+        // Every delayed request arrived before all requests in `queue`.
         let first = if rows > self.queue.len() { self.delayed.front() } else { self.queue.front() };
         *first.expect("as many queued requests as were asked for")
     }
@@ -417,7 +417,7 @@ impl Batcher {
             return Selection::Take(0);
         }
 
-        // The oldest of the requests that were scanned, not of those already in the payload.
+        // Use the oldest request of this scan, not the oldest of those already in the payload.
         let delay = self.rules.max_queue_delay();
         let age = now.saturating_sub(self.oldest(pending));
         let no_delay = delay == Nanoseconds::ZERO;
@@ -450,14 +450,15 @@ impl Batcher {
         }
     }
 
-    /// An idle instance takes the first payload, if there are both (`InstanceQueue::Dequeue`).
+    /// Lets an idle instance take the first payload, if there are both (`InstanceQueue::Dequeue`). Returns whether it
+    /// did.
     fn dequeue(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) -> bool {
         if self.idle == 0 {
             return false;
         }
         let Some(first) = self.payloads.pop_front() else { return false };
         let mut rows = first.rows;
-        // Late merge: overdue payloads behind it join while they fit. The first that does not is
+        // Late merge: overdue payloads behind the first join it while they fit. The first payload that does not fit is
         // frozen all the same.
         let delay = self.rules.max_queue_delay();
         if delay > Nanoseconds::ZERO && self.rules.max_batch() > 1 {
@@ -477,7 +478,7 @@ impl Batcher {
         let mut batch = self.spare.pop().unwrap_or_default();
         batch.extend(self.assembled.drain(..rows));
         if self.rules.timeout().is_some() {
-            // Who was delayed is behind those who came later.
+            // Delayed requests are behind requests that arrived later.
             batch.sort_unstable();
         }
         out.push(batch);
@@ -485,12 +486,12 @@ impl Batcher {
     }
 }
 
-/// The first look at the queue after `now`, of those every [`IDLE_TICK`] after `since`.
+/// Returns the first check of the queue after `now`, of those every [`IDLE_TICK`] after `since`.
 fn next_tick(since: Nanoseconds, now: Nanoseconds) -> Nanoseconds {
     last_tick(since, now).saturating_add(Nanoseconds::new(IDLE_TICK))
 }
 
-/// The last look until `now`, of those every [`IDLE_TICK`] from `since` on.
+/// Returns the last check up to `now`, of those every [`IDLE_TICK`] from `since` on.
 fn last_tick(since: Nanoseconds, now: Nanoseconds) -> Nanoseconds {
     let ticks = now.saturating_sub(since).get() / IDLE_TICK;
     since.saturating_add(Nanoseconds::new(ticks * IDLE_TICK))

@@ -3,15 +3,14 @@
 use super::{BatchingSpec, TimeoutAction, TritonRelease};
 use igniter_model::units::{BatchSize, Nanoseconds};
 
-/// Options of a batcher that contradict each other. The message does not name the workload; whoever
-/// knows it adds it.
+/// A contradiction in the options of a batcher. The message does not name the workload; callers that know it add it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchingError {
-    /// A server without instances serves nobody.
+    /// A server has no instances.
     #[error("batching.instances must be at least 1, not 0")]
     NoInstance,
-    /// A preferred size that no batch can have (Triton refuses it as well).
+    /// A preferred size exceeds the maximum batch size (Triton refuses it as well).
     #[error("batching.preferred must be at most the maximum batch size {max}, not {preferred}")]
     PreferredTooLarge { preferred: BatchSize, max: BatchSize },
     #[error("batching.completion_race must be from 0 to 1, not {0}")]
@@ -25,7 +24,7 @@ pub struct BatcherRules {
     /// Ascending; never empty.
     preferred: Vec<usize>,
     max_queue_delay: Nanoseconds,
-    /// Threads that execute batches.
+    /// Number of threads that execute batches.
     instances: u32,
     payload_slots: usize,
     variable_shape: bool,
@@ -37,12 +36,12 @@ pub struct BatcherRules {
 }
 
 impl BatcherRules {
-    /// Resolves the options of a server whose plan says `planned`: no maximum stands for the planned
-    /// batch size, no preferred size for the maximum (as Triton's `NormalizeModelConfig` does).
+    /// Resolves the options of a server with the planned batch size `planned`. If there is no maximum, the planned
+    /// batch size is used; if there is no preferred size, the maximum is used (as in Triton's `NormalizeModelConfig`).
     ///
     /// # Errors
-    /// When there is no instance, a preferred size exceeds the maximum, or the probability of the
-    /// completion race is none.
+    /// Fails if there is no instance, if a preferred size exceeds the maximum, or if the probability of the completion
+    /// race is not from 0 to 1.
     pub fn new(spec: &BatchingSpec, planned: BatchSize) -> Result<Self, BatchingError> {
         let max = spec.max_batch.unwrap_or(planned);
         if spec.instances == 0 {
@@ -76,14 +75,14 @@ impl BatcherRules {
         })
     }
 
-    /// The same rules with another largest batch, which becomes the only preferred size.
+    /// Returns the same rules with another largest batch size, which becomes the only preferred size.
     pub(super) fn with_max_batch(&self, max: BatchSize) -> Self {
         let max = max.get() as usize;
         Self { max_batch: max, preferred: vec![max], ..self.clone() }
     }
 
-    /// Whether the rules amount to greedy FIFO chunking: no delay, no preferred size but the largest batch,
-    /// no queue policy, and batches that grow until an instance takes them.
+    /// Returns whether the rules amount to greedy FIFO chunking: no delay, no preferred size other than the largest
+    /// batch, no queue policy, and batches that grow until an instance takes them.
     pub(super) fn is_greedy(&self) -> bool {
         !self.has_policy()
             && !self.freezes
@@ -103,7 +102,7 @@ impl BatcherRules {
         self.preferred.contains(&rows)
     }
 
-    /// The smallest preferred size above `rows`, or else the smallest of all.
+    /// Returns the smallest preferred size above `rows`, or the smallest of all if there is none.
     pub(super) fn next_preferred(&self, rows: usize) -> usize {
         self.preferred.iter().copied().find(|size| *size > rows).unwrap_or(self.preferred[0])
     }
@@ -112,12 +111,12 @@ impl BatcherRules {
         self.max_queue_delay
     }
 
-    /// How many batches execute at a time.
+    /// Returns the number of batches that execute at a time.
     pub(super) fn instances(&self) -> u32 {
         self.instances
     }
 
-    /// How many payloads may wait: two for each instance (`PayloadSlotAvailable`, prefetch mode).
+    /// Returns the number of payloads that may wait: two for each instance (`PayloadSlotAvailable`, prefetch mode).
     pub(super) fn payload_slots(&self) -> usize {
         self.payload_slots
     }
@@ -126,18 +125,18 @@ impl BatcherRules {
         self.variable_shape
     }
 
-    /// Whether there is a queue policy: requests may fail.
+    /// Returns whether there is a queue policy, under which requests may fail.
     pub(super) fn has_policy(&self) -> bool {
         self.max_queue_size.is_some() || self.timeout.is_some()
     }
 
-    /// `support_prefetching`: batches are formed ahead of time, unless a queue policy must stay in force
-    /// until the moment at which a batch is taken. Releases that freeze batches do not know the exception.
+    /// Returns whether batches are formed ahead of time (`support_prefetching`): they are, unless a queue policy must
+    /// stay in force until a batch is taken. Releases that freeze batches do not have this exception.
     pub(super) fn prefetches(&self) -> bool {
         self.freezes || !self.has_policy()
     }
 
-    /// Whether a batch takes no more requests once it waits for an instance.
+    /// Returns whether a batch takes no more requests once it waits for an instance.
     pub(super) fn freezes(&self) -> bool {
         self.freezes
     }
@@ -154,7 +153,7 @@ impl BatcherRules {
         self.timeout_action
     }
 
-    /// How likely the batcher wakes first when an instance becomes ready; `None` where it makes no
+    /// Returns the probability that the batcher wakes first when an instance becomes ready; `None` where it makes no
     /// difference.
     pub(super) fn completion_race(&self) -> Option<f64> {
         (self.completion_race > 0.0 && !self.is_greedy()).then_some(self.completion_race)

@@ -1,16 +1,16 @@
-//! Runs into the usual sinks.
+//! Runs with the usual sinks.
 //!
-//! What [`simulate`] does with a sink is compiled where the sink is named. Here it is optimised as this crate is, and so
-//! that every record goes straight into the sums.
+//! The code of [`simulate`] for a sink is compiled in the crate that names the sink. Here it is optimised like the rest
+//! of this crate, so that every record goes straight into the sums.
 
 use super::engine::{SimInput, SimOutcome, simulate};
 use super::error::SimError;
 use crate::metrics::{Collectors, GpuCollector, WindowCounter};
 
-/// [`simulate`] into the collectors of a run.
+/// Runs [`simulate`] with the collectors of a run as sinks.
 ///
 /// # Errors
-/// As [`simulate`].
+/// Fails as [`simulate`] does.
 pub fn simulate_collected(
     input: &SimInput<'_>,
     collectors: &Collectors,
@@ -18,10 +18,10 @@ pub fn simulate_collected(
     simulate(input, |gpu| collectors.of(gpu))
 }
 
-/// The same, with requests counted by window too: `counter` is copied for each GPU.
+/// Does the same and also counts requests by window: `counter` is cloned for each GPU.
 ///
 /// # Errors
-/// As [`simulate`].
+/// Fails as [`simulate`] does.
 pub fn simulate_counted(
     input: &SimInput<'_>,
     collectors: &Collectors,

@@ -1,20 +1,20 @@
-//! How many requests come when, without a run.
+//! Counts of arrivals over time, without a run.
 
 use super::{SimError, SimWorkload};
 use crate::arrivals::{ArrivalError, ArrivalProcess};
 use igniter_model::units::Nanoseconds;
 use rayon::prelude::*;
 
-/// How many arrivals are drawn at a time.
+/// The number of arrivals that are drawn at a time.
 const BLOCK: usize = 2048;
 
-/// How many requests of each workload arrive in each window of a run: the same ones that a run with this seed and duration
-/// gets. The last window may be shorter than the others.
+/// Returns how many requests of each workload arrive in each window of a run: the same requests that a run with this
+/// seed and duration gets. The last window may be shorter than the others.
 ///
-/// Workloads are counted in parallel on the ambient rayon pool; the counts do not depend on its size.
+/// Workloads are counted in parallel on the ambient rayon pool; the counts do not depend on the size of the pool.
 ///
 /// # Errors
-/// When arrivals cannot be made, or come in a closed loop; when the window has no length.
+/// Fails if arrivals cannot be generated or are in a closed loop, or if the window has no length.
 pub fn arrival_counts(
     workloads: &[SimWorkload],
     duration: Nanoseconds,

@@ -1,4 +1,4 @@
-//! What is left to chance on a server: how much work a batch is, and who wakes first.
+//! The random draws of a server: the work of each batch, host times, and which thread wakes first.
 
 use crate::arrivals::Stream;
 use igniter_model::units::Nanoseconds;
@@ -8,9 +8,9 @@ use rand_distr::{Distribution, Exp1, StandardNormal};
 /// The work of a batch as a multiple of the predicted execution time.
 #[derive(Debug)]
 pub(super) struct WorkDraw {
-    /// Exponential with mean 1, drawn from here; `None`: 1.
+    /// The source of an exponential factor with mean 1; `None`: the factor is 1.
     exponential: Option<Stream>,
-    /// Log-normal with mean 1, drawn from here.
+    /// The source of a log-normal factor with mean 1.
     noise: Option<LogNormal>,
 }
 
@@ -23,12 +23,12 @@ struct LogNormal {
 }
 
 impl WorkDraw {
-    /// `noise` is a coefficient of variation above 0, with the stream to draw from.
+    /// Creates the draws; `noise` is a coefficient of variation above 0, with the stream to draw from.
     pub(super) fn new(exponential: Option<Stream>, noise: Option<(f64, Stream)>) -> Self {
         Self { exponential, noise: noise.map(|(cv, random)| LogNormal::new(cv, random)) }
     }
 
-    /// The work of the next batch.
+    /// Returns the work of the next batch.
     #[inline(always)]
     pub(super) fn next(&mut self) -> f64 {
         if self.exponential.is_none() && self.noise.is_none() { 1.0 } else { self.draw() }
@@ -45,7 +45,7 @@ impl WorkDraw {
 }
 
 impl LogNormal {
-    /// `cv` is a coefficient of variation above 0.
+    /// Creates a factor of mean 1; `cv` is a coefficient of variation above 0.
     fn new(cv: f64, random: Stream) -> Self {
         // A log-normal variable has mean exp(μ + σ²/2) and cv² = exp(σ²) − 1. `libm` gives the
         // same bits on every machine.
@@ -59,7 +59,7 @@ impl LogNormal {
     }
 }
 
-/// How much host times vary: on the instance from batch to batch, and outside of it from request to request.
+/// The variation of host times: on the instance from batch to batch, and outside of it from request to request.
 #[derive(Debug, Default)]
 pub(super) struct HostDraw {
     batch: Option<LogNormal>,
@@ -67,23 +67,23 @@ pub(super) struct HostDraw {
 }
 
 impl HostDraw {
-    /// Each is a coefficient of variation (> 0) with the stream to draw from.
+    /// Creates the draws; each argument is a coefficient of variation (> 0) with the stream to draw from.
     pub(super) fn new(batch: Option<(f64, Stream)>, request: Option<(f64, Stream)>) -> Self {
         let draw = |(cv, random)| LogNormal::new(cv, random);
         Self { batch: batch.map(draw), request: request.map(draw) }
     }
 
-    /// Whether anything varies.
+    /// Returns whether any host time varies.
     pub(super) fn varies(&self) -> bool {
         self.batch.is_some() || self.request.is_some()
     }
 
-    /// The host time of the next batch on its instance; `mean` where it does not vary.
+    /// Returns the host time of the next batch on its instance, which is `mean` if it does not vary.
     pub(super) fn of_batch(&mut self, mean: Nanoseconds) -> Nanoseconds {
         Self::times(&mut self.batch, mean)
     }
 
-    /// The host time of the next request outside of the instance.
+    /// Returns the host time of the next request outside of the instance.
     pub(super) fn of_request(&mut self, mean: Nanoseconds) -> Nanoseconds {
         Self::times(&mut self.request, mean)
     }
@@ -96,7 +96,8 @@ impl HostDraw {
     }
 }
 
-/// Whether the batcher thread wakes before an instance that has become ready takes its next batch.
+/// The race between the batcher thread and an instance that has become ready: whether the batcher wakes before the
+/// instance takes its next batch.
 #[derive(Debug)]
 pub(super) struct Race {
     probability: f64,
@@ -108,7 +109,7 @@ impl Race {
         Self { probability, random }
     }
 
-    /// The outcome of the next one.
+    /// Returns the outcome of the next race.
     pub(super) fn batcher_first(&mut self) -> bool {
         self.random.random_bool(self.probability)
     }

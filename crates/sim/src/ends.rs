@@ -1,36 +1,36 @@
-//! When executions end. Both engines compute it with these functions, so that they agree to the last bit.
+//! The ends of executions. Both engines compute them with these functions, so that they agree to the last bit.
 //!
-//! An end is kept as a number of nanoseconds with its fraction: it is rounded once, when it becomes an event, and not
+//! An end is stored as a number of nanoseconds with its fraction. It is rounded once, when it becomes an event, and not
 //! at each change of speed.
 
 use igniter_model::units::Nanoseconds;
 
-/// From here on every float is an integer: 2⁵².
+/// From this value on, every float is an integer: 2⁵².
 pub(super) const INTEGERS: f64 = 4_503_599_627_370_496.0;
 
-/// The end, in ns, of an execution that has come so far, when the time of all of its work changes from `before_ns` to `exec_ns`
-/// (both above 0).
+/// Returns the new end, in ns, of an execution in progress, when the time of all of its work changes from `before_ns`
+/// to `exec_ns` (both above 0).
 #[inline(always)]
 pub(super) fn rescaled(end_ns: f64, now_ns: f64, before_ns: f64, exec_ns: f64) -> f64 {
     let left = end_ns - now_ns;
-    // An end may lie a fraction of a nanosecond before the moment that it was rounded to. Not f64::max: there is no
-    // NaN to care for.
+    // An end may lie a fraction of a nanosecond before the moment to which it was rounded. f64::max is not used, since
+    // there is no NaN to handle.
     let left = if left > 0.0 { left } else { 0.0 };
     now_ns + left / before_ns * exec_ns
 }
 
-/// The moment at which an execution ends: the nearest nanosecond, of two the even one, but not before `now`.
+/// Returns the moment at which an execution ends: the nearest nanosecond (ties to even), but not before `now`.
 #[inline(always)]
 pub(super) fn moment(end_ns: f64, now: Nanoseconds) -> Nanoseconds {
     if end_ns < INTEGERS {
-        // With 2⁵² more, a float holds the nearest integer in its low bits.
+        // With 2⁵² added, a float holds the nearest integer in its low bits.
         Nanoseconds::new((end_ns + INTEGERS).to_bits().wrapping_sub(INTEGERS.to_bits()))
     } else {
         distant(end_ns, now)
     }
 }
 
-/// The same after 52 days, where floats are whole numbers and may lie before `now`.
+/// Does the same after 52 days, where floats are whole numbers and may lie before `now`.
 #[cold]
 #[inline(never)]
 fn distant(end_ns: f64, now: Nanoseconds) -> Nanoseconds {

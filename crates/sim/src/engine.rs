@@ -1,4 +1,4 @@
-//! From a plan and its workloads to the outcome of every GPU.
+//! The entry points of the engine: they take a plan and its workloads, and return the outcome of every GPU.
 
 use super::fast::{GpuEngine, LeanEngine};
 use super::full;
@@ -16,7 +16,7 @@ use igniter_model::units::Nanoseconds;
 use rayon::prelude::*;
 use std::sync::Mutex;
 
-/// A run may expect at most this many requests: 2³². Each may have to wait in memory.
+/// The largest number of requests that a run may expect: 2³². Each may have to wait in memory.
 pub const MAX_REQUESTS: f64 = 4_294_967_296.0;
 
 /// A workload with its arrivals and the options of its server.
@@ -24,99 +24,102 @@ pub const MAX_REQUESTS: f64 = 4_294_967_296.0;
 pub struct SimWorkload {
     /// Model, SLO and rate.
     pub workload: Workload,
-    /// How its requests arrive.
+    /// The arrival process of its requests.
     pub arrival: ArrivalSpec,
     /// The options of its batcher.
     pub batching: BatchingSpec,
-    /// What its server costs beside what the predictor says.
+    /// Costs of its server beyond those that the predictor gives.
     pub server: ServerSpec,
 }
 
-/// All that a run depends on.
+/// The complete input of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct SimInput<'a> {
-    /// Who runs where.
+    /// The placement of workloads on GPUs.
     pub plan: &'a Plan,
-    /// Who runs where from when to when, in place of the plan.
+    /// The placements over time, used in place of the plan.
     pub timeline: Option<&'a Timeline>,
     /// The workloads, in the order of [`WorkloadId`].
     pub workloads: &'a [SimWorkload],
     /// The performance model of the plan's GPU kind.
     pub predictor: &'a dyn Predictor,
-    /// Those of further GPU kinds, where a plan mixes them.
+    /// The performance models of further GPU kinds, where a plan mixes kinds.
     pub more_predictors: &'a [&'a dyn Predictor],
     /// Options of the engine.
     pub spec: EngineSpec,
     /// A controller and faults, if any.
     pub control: Option<&'a Control>,
-    /// Requests arrive before this; those that are still there then are completed after it.
+    /// The end of arrivals: every request arrives before this time. Requests that are still pending then are completed
+    /// after it.
     pub duration: Nanoseconds,
-    /// The seed of all streams.
+    /// The seed of all random streams.
     pub seed: u64,
-    /// Whether arrivals are counted on their way, which takes a few nanoseconds for each.
+    /// Whether arrivals are counted as they occur, which takes a few nanoseconds for each.
     pub count_arrivals: bool,
 }
 
 impl<'a> SimInput<'a> {
-    /// The performance models, each of a GPU kind.
+    /// The performance models, one for each GPU kind.
     pub(super) fn predictors(&self) -> impl Iterator<Item = &'a dyn Predictor> {
         std::iter::once(self.predictor).chain(self.more_predictors.iter().copied())
     }
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimOutcome<S> {
     /// One entry for each GPU of the plan.
     pub gpus: Vec<GpuOutcome<S>>,
     /// Workloads that the plan does not place. None of their requests is served or recorded.
     pub unserved: Vec<WorkloadId>,
-    /// What arrived, where that was asked for: for each workload that is placed, but for those in a closed loop.
+    /// Statistics of the arrivals, if they were requested: one entry for each placed workload, except for workloads in
+    /// a closed loop.
     pub arrived: Vec<(WorkloadId, ArrivalStatistics)>,
-    /// Where plans follow each other: the times in which no server of a workload took requests, although it has servers at
-    /// other times. Those that came then are reported as lost, on the GPU of the server before.
+    /// Where plans follow each other: the times in which no server of a workload took requests, although it has servers
+    /// at other times. Requests that arrived in a gap are reported as lost, on the GPU of the preceding server.
     pub gaps: Vec<ServiceGap>,
 }
 
-/// A time in which nobody took the requests of a workload.
+/// A time in which no server took the requests of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceGap {
-    /// Whose requests.
+    /// The workload concerned.
     pub workload: WorkloadId,
-    /// From, inclusive.
+    /// Start, inclusive.
     pub from: Nanoseconds,
-    /// Until, exclusive.
+    /// End, exclusive.
     pub until: Nanoseconds,
-    /// How many came.
+    /// Number of requests that arrived in the gap.
     pub requests: u64,
 }
 
-/// What became of one GPU.
+/// The outcome of one GPU.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpuOutcome<S> {
-    /// Which GPU.
+    /// The GPU concerned.
     pub gpu: GpuId,
     /// The sink that took its records.
     pub sink: S,
     /// One entry for each placement, in the order of the plan (or of the timeline).
     pub servers: Vec<ServerOutcome>,
-    /// How many events the engine went through.
+    /// Number of events that the engine processed.
     pub events: u64,
     /// The later of the duration and the last completion on the GPU.
     pub end: Nanoseconds,
-    /// When it was rented: from 0 to `end`, but where plans follow each other. A rent ends as soon as the last server has
-    /// answered its requests, which may be later than the timeline says. GPU intervals cover these times.
+    /// The intervals in which the GPU was rented: from 0 to `end`, unless plans follow each other. A rental ends as
+    /// soon as the last server has answered its requests, which may be later than the timeline says. GPU intervals
+    /// cover these times.
     pub rented: Vec<(Nanoseconds, Nanoseconds)>,
-    /// What a controller did and what failed, in order of taking effect.
+    /// The actions of a controller and the failures, in the order in which they took effect.
     pub actions: Vec<Action>,
-    /// What became of each server in each window, where there is a controller or a fault.
+    /// The figures of each server in each window, where there is a controller or a fault.
     pub windows: Vec<ServerWindow>,
 }
 
 /// Counters of one server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerOutcome {
-    /// The workload that it serves.
+    /// The workload that the server serves.
     pub workload: WorkloadId,
     /// Requests that arrived.
     pub arrived: u64,
@@ -126,40 +129,43 @@ pub struct ServerOutcome {
     pub failed: u64,
     /// Batches that were formed.
     pub batches: u64,
-    /// When it had answered all of its requests and left, where plans follow each other and it does leave.
+    /// The time at which the server had answered all its requests and left. `None` where plans do not follow each other
+    /// or the server does not leave.
     pub left: Option<Nanoseconds>,
-    /// What its clients sent, where they are in a closed loop; other arrivals are known without a run.
+    /// Statistics of the requests that its clients sent, for clients in a closed loop; other arrivals are known without
+    /// a run.
     pub sent: Option<ArrivalStatistics>,
 }
 
-/// Whether [`simulate`] would begin a run: the same checks of plan, arrivals, controller and faults, and nothing else. Files
-/// of arrivals are read.
+/// Checks whether [`simulate`] would begin a run: makes the same checks of plan, arrivals, controller and faults, and
+/// does nothing else. Files of arrivals are read.
 ///
 /// # Errors
-/// As [`simulate`], before the first event.
+/// Fails as [`simulate`] does before the first event.
 pub fn check_run(input: &SimInput<'_>) -> Result<(), SimError> {
     let whole = whole_plan(input)?;
     prepare(&SimInput { plan: whole.as_ref().unwrap_or(input.plan), ..*input }).map(drop)
 }
 
-/// All servers of the timeline as one plan, where there is a timeline.
+/// Returns all servers of the timeline as one plan, or `None` where there is no timeline.
 fn whole_plan(input: &SimInput<'_>) -> Result<Option<Plan>, SimError> {
     let Some(timeline) = input.timeline else { return Ok(None) };
     timeline::check(timeline, input)?;
     Ok(Some(timeline.plan(&input.plan.strategy)))
 }
 
-/// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.
+/// Runs a plan. `make_sink` creates the sink of each GPU, which the outcome returns filled.
 ///
-/// A GPU with a controller, faults, queue policies or a shared PCIe link is simulated by the engine of
-/// [`full`](mod@full), every other one by a faster engine that gives the same records.
+/// A GPU with queue policies, varying host times, a serial path for requests, a shared PCIe link, servers that take
+/// turns, a controller or faults is simulated by the engine of [`full`](mod@full), and so are some GPUs on which plans
+/// follow each other. Every other GPU is simulated by a faster engine that gives the same records.
 ///
-/// GPUs do not interact, so they are simulated in parallel on the ambient rayon pool; the outcome
-/// does not depend on its size. Everything is checked before the first event.
+/// GPUs do not interact, so they are simulated in parallel on the ambient rayon pool; the outcome does not depend on
+/// the size of the pool. All checks are made before the first event.
 ///
 /// # Errors
-/// When plan, workloads and predictor do not fit together, arrivals cannot be made, or the predictor
-/// gives a number that is no time (outside its range of validity).
+/// Fails if plan, workloads and predictor do not fit together, if arrivals cannot be generated, or if the predictor
+/// gives a value that is not a valid time (outside its range of validity).
 pub fn simulate<S, F>(input: &SimInput<'_>, make_sink: F) -> Result<SimOutcome<S>, SimError>
 where
     S: RecordSink + Send,
@@ -181,7 +187,7 @@ where
     })
 }
 
-/// Checks a run, and runs its GPUs with `run_gpu`; with the full engine where that gives `None`.
+/// Checks a run and simulates its GPUs with `run_gpu`; a GPU for which that returns `None` runs on the full engine.
 pub(super) fn run_gpus<S, M, F>(
     input: &SimInput<'_>,
     make_sink: M,
@@ -220,14 +226,14 @@ where
             return Err(ArrivalError::Interrupted { workload, what }.into());
         }
     }
-    // In order, so that of several errors the same one is reported each time.
+    // Collect in order, so that the same one of several errors is reported each time.
     let gpus = gpus.into_iter().collect::<Result<Vec<_>, _>>()?;
     let (gpus, gaps): (Vec<_>, Vec<_>) = gpus.into_iter().unzip();
     let arrived = counts.into_iter().filter_map(|(id, count)| Some((id, *count.get()?))).collect();
     Ok(SimOutcome { gpus, unserved, arrived, gaps: in_order(gaps) })
 }
 
-/// What becomes of each item, in their order, found out on the ambient pool.
+/// Maps each item through `run` on the ambient pool. The results are in the order of the items.
 fn in_parallel<T: Send, R: Send>(items: Vec<T>, run: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
     let items: Vec<Mutex<Option<T>>> = items.into_iter().map(Some).map(Mutex::new).collect();
     let results: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::default()).collect();
@@ -240,7 +246,7 @@ fn in_parallel<T: Send, R: Send>(items: Vec<T>, run: impl Fn(usize, T) -> R + Sy
     results.map(|result| result.expect("a result of each item")).collect()
 }
 
-/// Apart from what is generic, so that the code of the pool is compiled once.
+/// Separate from the generic code, so that the code of the pool is compiled once.
 fn each_in_parallel(count: usize, run: &(dyn Fn(usize) + Sync)) {
     (0..count).into_par_iter().with_max_len(1).for_each(run);
 }
@@ -251,7 +257,7 @@ fn in_order(gaps: Vec<Vec<ServiceGap>>) -> Vec<ServiceGap> {
     gaps
 }
 
-/// Tells a sink of the requests that no server took.
+/// Reports the requests that no server took to the sink, and returns the gaps in which they arrived.
 fn report_lost<S: RecordSink>(run: &mut GpuRun<'_>, gpu: GpuId, sink: &mut S) -> Vec<ServiceGap> {
     let mut gaps = Vec::new();
     for mut lost in std::mem::take(&mut run.lost) {
@@ -267,7 +273,7 @@ fn report_lost<S: RecordSink>(run: &mut GpuRun<'_>, gpu: GpuId, sink: &mut S) ->
     gaps
 }
 
-/// Adds the names to a number that the predictor should not have given.
+/// Adds the names of server and model to an invalid value from the predictor.
 fn name_prediction(input: &SimInput<'_>, gpu: GpuId, bad: BadNumber) -> SimError {
     let placements = &input.plan.gpus[gpu.index()].placements;
     SimError::BadPrediction {

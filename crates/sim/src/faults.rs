@@ -5,27 +5,27 @@ use super::{Fault, FaultKind, FaultyGpu, SimError};
 use igniter_model::domain::{CoLocation, WorkloadName};
 use igniter_model::units::Nanoseconds;
 
-/// A fault of one GPU: it begins at one time and ends at another.
+/// A fault of one GPU, with its start and its end.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct GpuFault {
     pub(super) at: Nanoseconds,
-    /// `None`: never.
+    /// `None`: the fault never ends.
     pub(super) end: Option<Nanoseconds>,
     pub(super) strikes: Strikes,
 }
 
-/// What a fault strikes.
+/// The target of a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Strikes {
     /// The GPU with all its servers.
     Gpu,
     /// These servers.
     Servers(Vec<usize>),
-    /// The speed of the GPU, by this factor on all times.
+    /// The speed of the GPU: all times are multiplied by this factor.
     Speed(f64),
 }
 
-/// Those of the script that strike a GPU.
+/// Returns the faults of the script that strike a GPU.
 pub(super) fn faults_of(
     script: &[Fault],
     input: &SimInput<'_>,
@@ -69,7 +69,7 @@ fn is_this(
     }
 }
 
-/// Where a workload is among the servers of a GPU.
+/// Returns the positions of a workload among the servers of a GPU.
 fn places(
     workload: &WorkloadName,
     input: &SimInput<'_>,

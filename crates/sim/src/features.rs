@@ -1,4 +1,4 @@
-//! What only the full engine can do: queue policies, varying host times, a path that requests pass one after the other, a
+//! The features that only the full engine supports: queue policies, varying host times, a serial path for requests, a
 //! shared PCIe link, servers that take turns, controllers and faults.
 
 use super::control::{Controller, controller};
@@ -8,7 +8,7 @@ use super::prepare::ServerRun;
 use super::{ControllerSpec, Oversubscription, PcieLink, SimError};
 use igniter_model::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 
-/// What is asked for of it on one GPU.
+/// The features that a run uses on one GPU.
 #[derive(Debug)]
 pub(super) struct FullFeatures {
     pub(super) pcie: PcieLink,
@@ -19,12 +19,12 @@ pub(super) struct FullFeatures {
     pub(super) targets: Vec<(Milliseconds, RequestsPerSecond)>,
     /// Whether windows are reported.
     pub(super) watched: bool,
-    /// Whether shares may add up to more than the GPU.
+    /// Whether shares may add up to more than the whole GPU.
     pub(super) overlap: bool,
 }
 
 impl FullFeatures {
-    /// Nothing, where nothing is asked for.
+    /// Returns `None` if the run uses none of these features.
     pub(super) fn new(
         input: &SimInput<'_>,
         gpu: usize,

@@ -1,13 +1,14 @@
 //! The discrete-event engine: a plan and its arrivals become request records.
 //!
-//! Each placement of a plan is a server: a dynamic batcher ([`Batcher`], after Triton's), then for
-//! each model instance three stages (copy to the GPU, execution, copy back). While batches of
-//! several servers execute on one GPU, each runs at the speed that the predictor gives for exactly
-//! this set ([`Interference::Dynamic`]). Time is in whole nanoseconds, equal times are FIFO, and
-//! randomness comes from named streams, so a run gives the same bytes on any number of threads.
+//! Each placement of a plan is a server: a dynamic batcher ([`Batcher`], after Triton's), followed
+//! by three stages for each model instance (copy to the GPU, execution, copy back). While batches
+//! of several servers execute on one GPU, each runs at the speed that the predictor gives for
+//! exactly this set of batches ([`Interference::Dynamic`]). Time is in whole nanoseconds,
+//! simultaneous events are processed in FIFO order, and random numbers come from named streams, so
+//! a run gives the same bytes on any number of threads.
 //!
-//! - [`simulate`]: the entry point; [`simulate_collected`] with the sinks of [`metrics`]
-//! - [`EngineSpec`], [`BatchingSpec`]: what a user can ask for, with the defaults
+//! - [`simulate`]: the entry point; [`simulate_collected`] runs it with the sinks of [`metrics`]
+//! - [`EngineSpec`], [`BatchingSpec`]: the options of a run, with their defaults
 //! - [`Batcher`]: the batching rules, usable on their own
 
 pub mod arrivals;
@@ -68,7 +69,8 @@ pub use spec::{
 };
 pub use timeline::TimelineError;
 
-/// Lets a file that tests of several crates share name everything as the facade does.
+/// Lets a file that is shared by the tests of several crates name everything as the facade crate
+/// does.
 #[cfg(test)]
 extern crate self as igniter;
 #[cfg(test)]

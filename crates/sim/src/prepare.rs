@@ -1,7 +1,7 @@
-//! Checks a run and opens its arrivals: what both engines start from.
+//! Checks a run and opens its arrivals. Both engines start from the result.
 //!
-//! A workload may have several placements, each with the part of the rate that it serves: its requests are
-//! then dealt out in that proportion ([`Turns`](crate::arrivals::Turns)), or its clients are.
+//! A workload may have several placements, each with the part of the rate that it serves. Its requests are then divided
+//! among them in that proportion ([`Turns`](crate::arrivals::Turns)), or its clients are.
 
 use super::batcher_rules::BatcherRules;
 use super::draw::{HostDraw, Race, WorkDraw};
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-/// What all servers of a GPU share.
+/// The settings that all servers of a GPU share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GpuSetting {
     pub(super) gpu: GpuId,
@@ -34,13 +34,13 @@ pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
-    /// The states that are known, also to other GPUs with the same servers.
+    /// The cached states, which GPUs with the same servers share.
     pub(super) states: Arc<SharedStates<'a>>,
-    /// What only the full engine can do, if anything is asked for.
+    /// The features that only the full engine supports, if any are used.
     pub(super) features: Option<FullFeatures>,
-    /// What changes on it, where plans follow each other.
+    /// The changes on this GPU, where plans follow each other.
     pub(super) timeline: Option<GpuTimeline>,
-    /// Requests that no server took, which are to be reported here.
+    /// Requests that no server took, to be reported on this GPU.
     pub(super) lost: Vec<LostArrivals>,
 }
 
@@ -52,19 +52,19 @@ pub(super) struct ServerRun {
     pub(super) rules: BatcherRules,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
-    /// The work of its batches.
+    /// The source of the work of its batches.
     pub(super) work: WorkDraw,
-    /// The completion race, where it is run.
+    /// The source of completion races, where they are simulated.
     pub(super) race: Option<Race>,
-    /// How its host times vary.
+    /// The source of its varying host times.
     pub(super) host: HostDraw,
-    /// What each request takes outside of the instances.
+    /// Host time of each request outside of the instances.
     pub(super) request_overhead: Nanoseconds,
-    /// How long each request keeps the path between clients and server busy.
+    /// The time for which each request occupies the path between clients and server.
     pub(super) request_serial: Nanoseconds,
-    /// When its instances accept work.
+    /// The time at which its instances start to accept work.
     pub(super) startup: Nanoseconds,
-    /// Servers with the same one serve one batch at a time.
+    /// Servers with the same time slot serve one batch at a time.
     pub(super) time_slot: Option<u32>,
 }
 
@@ -75,14 +75,14 @@ pub(super) struct PreparedRun<'a> {
     pub(super) gpus: Vec<GpuRun<'a>>,
     /// Workloads that the plan does not place.
     pub(super) unserved: Vec<WorkloadId>,
-    /// What may go wrong with the arrivals while the run goes on.
+    /// Errors of the arrivals that may occur during the run, by workload.
     pub(super) faults: Vec<(WorkloadName, TraceFault)>,
-    /// What will have arrived, where that is asked for.
+    /// Statistics of the arrivals, available after the run, where they are requested.
     pub(super) counts: Vec<(WorkloadId, ArrivalCount)>,
 }
 
-/// Checks the whole input and opens all arrivals. Where plans follow each other, the plan holds all servers of the timeline
-/// ([`Timeline::plan`](igniter_model::domain::Timeline::plan)).
+/// Checks the complete input and opens all arrivals. Where plans follow each other, the plan must hold all servers of
+/// the timeline ([`Timeline::plan`](igniter_model::domain::Timeline::plan)).
 pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<PreparedRun<'a>, SimError> {
     let workloads = index_workloads(input.workloads)?;
     let replicas = check_placements(input, &workloads)?;
@@ -119,7 +119,7 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<PreparedRun<'a>, SimEr
     Ok(PreparedRun { gpus, unserved, faults, counts })
 }
 
-/// At most so many tables of states outlive their GPU, for each thread.
+/// The largest number of tables of states that outlive their GPU, for each thread.
 const SHARED: usize = 64;
 
 /// Lets GPUs with the same servers share the states that they compute.
@@ -135,7 +135,7 @@ fn share_states(gpus: &mut [GpuRun<'_>]) {
     }
 }
 
-/// The servers of each GPU, in the order of its placements, where plans follow each other.
+/// Returns the servers of each GPU, in the order of its placements, where plans follow each other.
 fn lives<'a>(input: &SimInput<'a>) -> Option<Vec<Vec<&'a TimelineServer>>> {
     let timeline = input.timeline?;
     let mut lives = vec![Vec::new(); timeline.gpus.len()];
@@ -162,13 +162,13 @@ fn index_workloads(workloads: &[SimWorkload]) -> Result<WorkloadIndex<'_>, SimEr
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct PreparedReplica {
     gpu: usize,
-    /// Among the placements of the GPU.
+    /// Its position among the placements of the GPU.
     place: usize,
-    /// The part of the workload's requests that it gets, in proportion to those of the others.
+    /// The part of the workload's requests that it gets, in proportion to the other replicas.
     served: Option<RequestsPerSecond>,
 }
 
-/// Checks who is placed where; returns the placements of each workload.
+/// Checks the placements of the plan, and returns the placements of each workload.
 fn check_placements(
     input: &SimInput<'_>,
     workloads: &WorkloadIndex<'_>,
@@ -198,7 +198,7 @@ fn check_placements(
     Ok(replicas)
 }
 
-/// The performance model of a GPU.
+/// Returns the performance model of a GPU.
 fn predictor_of<'a>(
     input: &SimInput<'a>,
     gpu: usize,
@@ -221,7 +221,7 @@ fn check_size(input: &SimInput<'_>, replicas: &[Vec<PreparedReplica>]) -> Result
     Ok(())
 }
 
-/// Makes the servers of one GPU.
+/// Prepares the servers of one GPU.
 fn prepare_gpu<'a>(
     input: &SimInput<'a>,
     workloads: &WorkloadIndex<'_>,
@@ -240,7 +240,7 @@ fn prepare_gpu<'a>(
         let entry = &input.workloads[index];
         let SimWorkload { workload, batching, server, .. } = entry;
         let name = &workload.name;
-        // Who takes turns waits for the turn, and takes then what has come.
+        // A server that takes turns waits for its turn, and then takes the requests that have arrived.
         let max_queue_delay = match placement.time_slot {
             Some(_) => Milliseconds::ZERO,
             None => batching.max_queue_delay,
@@ -281,7 +281,7 @@ fn prepare_gpu<'a>(
             counts.extend(count.map(|count| (WorkloadId::new(index), count)));
             arrivals
         };
-        // Each replica draws from a part of the stream that no other reaches.
+        // Each replica draws from a part of the stream that no other replica reaches.
         let random = |purpose| {
             let mut random: Stream = stream(input.seed, name, purpose);
             (0..own).for_each(|_| random.jump());

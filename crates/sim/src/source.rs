@@ -1,4 +1,4 @@
-//! Where the requests of a server come from.
+//! The sources of the requests of servers.
 
 use super::{SimInput, SimWorkload};
 use crate::arrivals::{
@@ -7,19 +7,19 @@ use crate::arrivals::{
 };
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 
-/// Where the requests of a server come from.
+/// The source of the requests of a server.
 #[derive(Debug)]
 pub(super) enum ServerArrivals {
-    /// They come whatever happens.
+    /// Open arrivals, which do not depend on answers.
     Open(Box<dyn ArrivalProcess>),
-    /// From clients that wait for their answers.
+    /// Clients that wait for their answers.
     Closed(Box<Clients>),
 }
 
 impl ServerArrivals {
-    /// Those of the server `own` of several that serve the workload at the given rates; of the only one, where
-    /// there are fewer than two rates. Where arrivals are counted, the count of all requests of
-    /// the workload comes with the first of its servers.
+    /// Creates the arrivals of server `own` of several that serve the workload at the given rates; with fewer than two
+    /// rates, of the only server. If arrivals are counted, the count of all requests of the workload is returned with
+    /// the first of its servers.
     pub(super) fn new(
         entry: &SimWorkload,
         rates: &[RequestsPerSecond],
@@ -33,7 +33,7 @@ impl ServerArrivals {
             return Ok((Self::Closed(Box::new(clients)), None));
         }
         let mut whole = arrival.build(&workload.name, workload.rate, duration, seed)?;
-        // Every server of several goes through all requests of the workload: one of them counts.
+        // Each of several servers draws all requests of the workload, so only one of them counts.
         let mut count = None;
         if input.count_arrivals && own == 0 {
             let counted = CountedArrivals::new(whole, duration);
@@ -47,7 +47,7 @@ impl ServerArrivals {
         Ok((Self::Open(whole), count))
     }
 
-    /// As [`ArrivalProcess::faults`].
+    /// Returns the faults of the process, see [`ArrivalProcess::faults`].
     pub(super) fn faults(&self) -> Vec<TraceFault> {
         match self {
             Self::Open(process) => process.faults(),
@@ -55,7 +55,7 @@ impl ServerArrivals {
         }
     }
 
-    /// What clients sent so far amounts to.
+    /// Returns the statistics of the requests that clients have sent so far; `None` for open arrivals.
     pub(super) fn statistics(&self) -> Option<ArrivalStatistics> {
         match self {
             Self::Open(_) => None,

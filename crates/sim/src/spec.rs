@@ -1,17 +1,17 @@
-//! What a user can ask of the engine. The `Default` impls are the only source of defaults.
+//! The options of the engine. The `Default` impls are the only source of defaults.
 
 use igniter_model::domain::{GpuKind, ModelName};
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds};
 
-/// How the members of a co-location slow each other.
+/// How the members of a co-location slow each other down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Interference {
-    /// The speed of every running batch follows the predictor for the set of batches that run at
-    /// that moment; re-computed whenever one starts or ends, remaining work is kept.
+    /// The speed of every running batch follows the prediction for the set of batches that run at that moment. Speeds
+    /// are re-computed whenever a batch starts or ends; the remaining work is kept.
     #[default]
     Dynamic,
-    /// The paper's static worst case: every batch runs as if all members of its co-location always
-    /// ran with their planned batch sizes.
+    /// The static worst case of the paper: every batch runs as if all members of its co-location were always running
+    /// with their planned batch sizes.
     Static,
     /// Every batch runs as if it were alone on the GPU with its own SM share.
     None,
@@ -38,21 +38,21 @@ pub enum ServiceTime {
     Exponential,
 }
 
-/// Who else uses the PCIe link while a batch is copied.
+/// How concurrent copies share the PCIe link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PcieLink {
-    /// Nobody: each copy takes its predicted time.
+    /// They do not: each copy takes its predicted time.
     #[default]
     Private,
-    /// All copies of a GPU that go in the same direction at the same time: each of k gets 1/k of the
-    /// bandwidth. The two directions do not disturb each other.
+    /// All concurrent copies of a GPU in the same direction share the bandwidth: each of k copies gets 1/k of it. The
+    /// two directions do not disturb each other.
     Shared,
 }
 
 /// Options of the whole engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineSpec {
-    /// How batches slow each other.
+    /// How batches slow each other down.
     pub interference: Interference,
     /// Whether loading overlaps execution.
     pub overlap: LoadOverlap,
@@ -62,12 +62,12 @@ pub struct EngineSpec {
     pub pcie: PcieLink,
 }
 
-/// How much the execution times of a server vary around the predicted ones.
+/// How much the execution times of a server vary around the predicted times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Noise {
-    /// With this coefficient of variation; 0: not at all.
+    /// The given coefficient of variation; 0 for no variation.
     Cv(f64),
-    /// As much as was measured for the model on the GPU kind of the placement ([`GpuKind::noise_cv`]).
+    /// The variation that was measured for the model on the GPU kind of the placement ([`GpuKind::noise_cv`]).
     ///
     /// [`GpuKind::noise_cv`]: igniter_model::domain::GpuKind::noise_cv
     Profile,
@@ -77,8 +77,8 @@ impl Noise {
     /// Every execution takes exactly the predicted time.
     pub const NONE: Self = Self::Cv(0.0);
 
-    /// The coefficient of variation for a model on a GPU kind; `None` where it is to be the measured one and none
-    /// was measured.
+    /// Returns the coefficient of variation for a model on a GPU kind; `None` if the measured value is to be used and
+    /// none was measured.
     #[must_use]
     pub fn cv(self, kind: &GpuKind, model: &ModelName) -> Option<f64> {
         match self {
@@ -88,31 +88,31 @@ impl Noise {
     }
 }
 
-/// What a workload's server costs beside what the predictor says.
+/// Costs of a workload's server beyond those that the predictor gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerSpec {
-    /// A log-normal factor of mean 1 on each execution time.
+    /// The noise of the execution times: a log-normal factor of mean 1.
     pub noise: Noise,
     /// Host time for each batch, on the instance, before its input is copied.
     pub batch_overhead: Milliseconds,
-    /// The same for each request of the batch.
+    /// Host time for each request of the batch, in addition to `batch_overhead`.
     pub row_overhead: Milliseconds,
-    /// Host time for each request, outside of the instance (protocol, queue hand-over, answer): it adds to
-    /// the latency and keeps nobody else waiting.
+    /// Host time for each request, outside of the instance (protocol, queue hand-over, answer): it adds to the latency
+    /// of the request and does not delay others.
     pub request_overhead: Milliseconds,
-    /// Time for which each request keeps the one path between clients and server busy (network, protocol): requests of
-    /// a server pass it one after the other, so whoever comes together waits for the others.
+    /// Time for which each request occupies the single path between clients and server (network, protocol). The
+    /// requests of a server pass it one after another, so simultaneous requests wait for each other.
     pub request_serial: Milliseconds,
-    /// How much the host time on the instance varies from batch to batch: the coefficient of variation of a
-    /// log-normal factor of mean 1; 0: not at all.
+    /// How much the host time on the instance varies from batch to batch: the coefficient of variation of a log-normal
+    /// factor of mean 1; 0 for no variation.
     pub batch_overhead_cv: f64,
-    /// The same for the host time outside of it, drawn for each request.
+    /// The same for the host time outside of the instance, drawn for each request.
     pub request_overhead_cv: f64,
-    /// How many times as long a batch takes while another instance of its server executes too: they take turns
-    /// on the SMs of the server, 2 if that costs nothing. With k of them, 1 + (k − 1) · (this − 1) times.
-    /// `None`: they divide the SMs among them, and the predictor says what that means.
+    /// The factor by which a batch takes longer while another instance of its server executes too: the instances take
+    /// turns on the SMs of the server, and the factor is 2 if switching costs nothing. With k instances, the factor is
+    /// 1 + (k − 1) · (this − 1). `None`: the instances divide the SMs among them, and the predictor gives the effect.
     pub instance_slowdown: Option<f64>,
-    /// When its instances accept work; requests that arrive before wait in its queue.
+    /// The time at which its instances start to accept work; earlier requests wait in its queue.
     pub startup: Nanoseconds,
 }
 
@@ -132,69 +132,69 @@ impl Default for ServerSpec {
     }
 }
 
-/// What becomes of a request whose queue timeout has passed, when the batcher meets it.
+/// What the batcher does with a request whose queue timeout has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeoutAction {
-    /// It fails.
+    /// The request fails.
     #[default]
     Reject,
-    /// It is served after all requests that are still in time.
+    /// The request is served after all requests whose timeout has not passed.
     Delay,
 }
 
-/// Whose dynamic batcher a server has: Triton's changed between releases.
+/// The Triton release whose dynamic batcher a server has; Triton's batcher changed between releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TritonRelease {
-    /// That of today's releases, compared with 24.10: a batch that waits for an instance may grow.
+    /// The batcher of current releases, compared with 24.10: a batch that waits for an instance may grow.
     #[default]
     Current,
-    /// That of 21.09 to 21.12: a batch is final as soon as it is formed, and two for each instance are formed
-    /// ahead of time, whatever the queue policy.
+    /// The batcher of 21.09 to 21.12: a batch is final as soon as it is formed, and two batches for each instance are
+    /// formed ahead of time, whatever the queue policy.
     Frozen,
 }
 
 /// Options of one workload's dynamic batcher, in Triton's terms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchingSpec {
-    /// `max_queue_delay_microseconds`, here in ms: how long a request may wait for its batch to fill.
-    /// Zero sends what is there as soon as an instance is free.
+    /// `max_queue_delay_microseconds`, here in ms: how long a request may wait for its batch to fill. Zero: as soon as
+    /// an instance is free, the waiting requests are sent.
     pub max_queue_delay: Milliseconds,
-    /// Triton's `max_batch_size`; `None` is the planned batch size.
+    /// Triton's `max_batch_size`; `None` for the planned batch size.
     pub max_batch: Option<BatchSize>,
-    /// Triton's `preferred_batch_size`; empty stands for the maximum batch size alone.
+    /// Triton's `preferred_batch_size`; empty for the maximum batch size alone.
     pub preferred: Vec<BatchSize>,
     /// Model instances of the server; each executes one batch at a time.
     pub instances: u32,
-    /// Whether one thread serves all instances, as in Triton's TensorRT backend (`DEVICE_BLOCKING`): one batch of them
-    /// executes at a time, but batches are formed ahead for each.
+    /// Whether one thread serves all instances, as in Triton's TensorRT backend (`DEVICE_BLOCKING`): only one batch
+    /// executes at a time, but batches are formed ahead for each instance.
     pub shared_thread: bool,
     /// Whether the model has variable-size inputs (a −1 dimension), which changes when Triton's
     /// batcher wakes.
     pub variable_shape: bool,
-    /// Triton's `max_queue_size`: how many requests may wait outside of a batch; further ones are
-    /// rejected. 0: any number.
+    /// Triton's `max_queue_size`: how many requests may wait outside of a batch; further requests are rejected. 0: no
+    /// limit.
     pub max_queue_size: u32,
-    /// Triton's `default_timeout_microseconds`, here in ms: how long a request may wait outside of a
-    /// batch. Zero: as long as it takes.
+    /// Triton's `default_timeout_microseconds`, here in ms: how long a request may wait outside of a batch. Zero: no
+    /// limit.
     pub timeout: Milliseconds,
-    /// What becomes of it then.
+    /// What happens to a request whose timeout has passed.
     pub timeout_action: TimeoutAction,
-    /// How likely the batcher thread wakes before the instance that has just become free takes its next
+    /// The probability that the batcher thread wakes before the instance that has just become free takes its next
     /// batch, 0 to 1.
     pub completion_race: f64,
-    /// Whose rules the batcher follows.
+    /// The Triton release whose rules the batcher follows.
     pub release: TritonRelease,
 }
 
 impl BatchingSpec {
-    /// Whether its queue policy lets a server refuse requests, rather than delay them.
+    /// Returns whether the queue policy lets the server refuse requests, rather than delay them.
     #[must_use]
     pub fn may_refuse(&self) -> bool {
         self.max_queue_size > 0
             || (self.timeout > Milliseconds::ZERO && self.timeout_action == TimeoutAction::Reject)
     }
 
-    /// Whether there is a queue policy: requests may fail.
+    /// Returns whether there is a queue policy, under which requests may fail.
     #[must_use]
     pub fn has_policy(&self) -> bool {
         self.max_queue_size > 0 || self.timeout > Milliseconds::ZERO

@@ -1,7 +1,7 @@
-//! How fast each batch of a GPU runs, and what the GPU draws, for any set of executing batches.
+//! The speed of each batch of a GPU, and the power of the GPU, for any set of executing batches.
 //!
-//! Both engines remember the answers, each in its own way, so the cost of the event loop does not
-//! depend on the form of the predictor.
+//! Both engines cache the predictions, each in its own way, so the cost of the event loop does not depend on the form
+//! of the predictor.
 
 use super::Interference;
 use igniter_model::domain::ModelId;
@@ -10,13 +10,13 @@ use igniter_model::predictor::{
 };
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds, SmPercent};
 
-/// A server as the predictor sees it. Each instance of a server is a *slot*, numbered server by server.
+/// A server as the predictor sees it. Each instance of a server is a *slot*; slots are numbered server by server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct PlannedServer {
     pub(super) model: ModelId,
     /// The planned batch size.
     pub(super) batch: BatchSize,
-    /// The share of all its instances together.
+    /// The SM share of all its instances together.
     pub(super) share: SmPercent,
     pub(super) instances: u32,
     /// The largest batch that its batcher forms.
@@ -24,32 +24,33 @@ pub(super) struct PlannedServer {
     /// Host time before the copy to the GPU, for each batch and for each request in it.
     pub(super) batch_overhead_ms: f64,
     pub(super) row_overhead_ms: f64,
-    /// How many times as long a batch takes while another instance executes too; `None`: they divide the SMs.
+    /// The factor by which a batch takes longer while another instance executes too; `None`: the instances divide the
+    /// SMs.
     pub(super) instance_slowdown: Option<f64>,
-    /// Servers with the same one serve one batch at a time, each with all of `share`.
+    /// Servers with the same time slot serve one batch at a time, each with all of `share`.
     pub(super) time_slot: Option<u32>,
 }
 
-/// What holds while one set of batches executes.
+/// The state of a GPU while one set of batches executes.
 #[derive(Debug)]
 pub(super) struct SetState {
-    /// The time of a whole batch of each slot, in ns; 0 where none executes.
+    /// The execution time of a whole batch of each slot, in ns; 0 where none executes.
     pub(super) exec_ns: Box<[f64]>,
     pub(super) draw: GpuDraw,
 }
 
-/// What the GPU does while one set of batches executes.
+/// The load of the GPU while one set of batches executes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GpuDraw {
-    /// How many execute.
+    /// Number of executing batches.
     pub(super) running: u32,
-    /// The shares of the servers that execute, in percent.
+    /// The sum of the shares of the servers that execute, in percent.
     pub(super) busy_sm_pct: f64,
     pub(super) power_w: f64,
     pub(super) clock_mhz: f64,
 }
 
-/// A number of the predictor that is no time or no power.
+/// A value from the predictor that is not a valid time, power or clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct BadNumber {
     pub(super) server: Option<usize>,
@@ -58,7 +59,7 @@ pub(super) struct BadNumber {
     pub(super) value: f64,
 }
 
-/// The predictor, as asked for the states of one GPU.
+/// The predictor with the servers of one GPU, from which it computes states.
 #[derive(Debug)]
 pub(super) struct Speeds<'a> {
     predictor: &'a dyn Predictor,
@@ -66,17 +67,17 @@ pub(super) struct Speeds<'a> {
     servers: Vec<PlannedServer>,
     /// The server of each slot.
     slot_server: Vec<usize>,
-    /// While shares of more than this in sum execute, in percent, they are scaled down to the whole GPU.
+    /// The limit on the sum of executing shares, in percent; above it, shares are scaled down to the whole GPU.
     most_pct: f64,
-    /// Which servers are there: all, but where plans follow each other.
+    /// Whether each server is present: all are, unless plans follow each other.
     present: Vec<bool>,
     scratch: SpeedBuffers,
 }
 
-/// Buffers that are filled anew for each state.
+/// Buffers that are refilled for each state.
 #[derive(Debug, Default)]
 struct SpeedBuffers {
-    /// How many instances of each server execute.
+    /// Number of executing instances of each server.
     executing: Vec<u32>,
     /// Slot and size of each batch.
     running: Vec<(usize, usize)>,
@@ -100,7 +101,7 @@ impl<'a> Speeds<'a> {
         Self { predictor, interference, servers, slot_server, most_pct, present, scratch }
     }
 
-    /// Whether all states are the same as those of another GPU of the run, where each kind of GPU has one predictor.
+    /// Returns whether all states equal those of another GPU of the run; each GPU kind has one predictor.
     pub(super) fn are_those_of(&self, other: &Self) -> bool {
         self.predictor.kind().name == other.predictor.kind().name
             && self.interference == other.interference
@@ -109,50 +110,50 @@ impl<'a> Speeds<'a> {
             && self.present == other.present
     }
 
-    /// Lets shares add up to more than the GPU: while more than 100 % execute, they are scaled down.
+    /// Lets shares add up to more than the GPU: while more than 100 % execute, shares are scaled down.
     pub(super) fn allow_overlap(&mut self) {
         self.most_pct = 100.0;
     }
 
-    /// The same for servers that are there together while one hands over to the other. Those of one plan may
-    /// add up to a little more than 100 %, by rounding; for them nothing changes.
+    /// Does the same for servers that are present together while one hands over to the other. By rounding, the servers
+    /// of one plan may add up to a little more than 100 %; nothing changes for them.
     pub(super) fn allow_hand_over(&mut self) {
         self.most_pct = 100.0 + 1e-6;
     }
 
-    /// Says whether a server is there. What was computed before does not hold any more.
+    /// Sets whether a server is present. States that were computed before are then invalid.
     pub(super) fn set_present(&mut self, server: usize, present: bool) {
         self.present[server] = present;
     }
 
-    /// Gives a server another planned batch size. What was computed before does not hold any more.
+    /// Sets the planned batch size of a server. States that were computed before are then invalid.
     pub(super) fn set_batch(&mut self, server: usize, batch: BatchSize) {
         self.servers[server].batch = batch;
     }
 
-    /// The speeds while these servers are there and no others, each with the largest batch that it can have.
+    /// Returns the speeds while only these servers are present, each given with its largest batch size.
     pub(super) fn only(&self, servers: impl Iterator<Item = (usize, usize)>) -> Self {
         let of = |(server, max_batch)| PlannedServer { max_batch, ..self.servers[server] };
         let only = Self::new(self.predictor, self.interference, servers.map(of).collect());
         Self { most_pct: self.most_pct, ..only }
     }
 
-    /// The share of a server, in percent.
+    /// Returns the share of a server, in percent.
     pub(super) fn share_pct(&self, server: usize) -> f64 {
         self.servers[server].share.get()
     }
 
-    /// Gives a server another share. What was computed before does not hold any more.
+    /// Sets the share of a server. States that were computed before are then invalid.
     pub(super) fn set_share(&mut self, server: usize, share: SmPercent) {
         self.servers[server].share = share;
     }
 
-    /// The largest batch that a server may be given.
+    /// Returns the largest batch size that a server may be given.
     pub(super) fn most(&self, server: usize) -> BatchSize {
         self.predictor.max_batch(self.servers[server].model)
     }
 
-    /// Host time before the copy of a batch of `rows`.
+    /// Returns the host time before the copy of a batch of `rows` requests.
     pub(super) fn host_time(&self, server: usize, rows: usize) -> Nanoseconds {
         let PlannedServer { batch_overhead_ms, row_overhead_ms, .. } = self.servers[server];
         #[expect(clippy::cast_precision_loss, reason = "a batch size")]
@@ -164,12 +165,11 @@ impl<'a> Speeds<'a> {
         self.slot_server.len()
     }
 
-    /// Copies of a batch of `rows` to the GPU and back (t_load and t_feedback of the iGniter paper), the
-    /// former with what the host does before.
+    /// Returns the times of the copies of a batch of `rows` requests to the GPU and back (t_load and t_feedback of the
+    /// iGniter paper). The former includes the host time before the copy.
     ///
-    /// A copy is no execution, so it has no set of batches executing with it; where a predictor lets
-    /// the co-location slow the copies, the planned one counts, or none with
-    /// [`Interference::None`].
+    /// A copy is not an execution, so there is no set of batches that executes with it. Where a predictor lets the
+    /// co-location slow down copies, the planned co-location is used, or none with [`Interference::None`].
     pub(super) fn transfers(
         &self,
         server: usize,
@@ -190,19 +190,19 @@ impl<'a> Speeds<'a> {
         Ok((check("load_ms", load_ms)?, check("feedback_ms", prediction.feedback_ms)?))
     }
 
-    /// The largest batch of each slot.
+    /// Returns the largest batch size of each slot.
     pub(super) fn max_sizes(&self) -> impl Iterator<Item = usize> {
         self.slot_server.iter().map(|&server| self.servers[server].max_batch)
     }
 
-    /// Asks the predictor for the state in which the slots execute batches of these sizes.
+    /// Computes the state in which the slots execute batches of these sizes.
     pub(super) fn compute(&mut self, sizes: &[u32]) -> Result<SetState, BadNumber> {
         let mut exec_ns = vec![0.0; sizes.len()].into_boxed_slice();
         let draw = self.compute_into(sizes, &mut exec_ns)?;
         Ok(SetState { exec_ns, draw })
     }
 
-    /// The same, with the execution times put into a slice of zeros.
+    /// Does the same, and writes the execution times into a slice of zeros.
     pub(super) fn compute_into(
         &mut self,
         sizes: &[u32],
@@ -224,7 +224,7 @@ impl<'a> Speeds<'a> {
         let there = sizes.iter().enumerate().filter(|(_, size)| **size > 0);
         running.clear();
         running.extend(there.map(|(slot, &size)| (slot, size as usize)));
-        // With one instance each, the slots are the servers, and there is nothing to count.
+        // With one instance for each server, the slots are the servers, and there is nothing to count.
         let single = self.servers.len() == self.slot_server.len();
         let busy_sm_pct: f64 = if single {
             running.iter().map(|&(slot, _)| self.servers[slot].share.get()).sum()
@@ -278,7 +278,8 @@ impl<'a> Speeds<'a> {
         })
     }
 
-    /// The time of a batch in ms where instances of its server may take turns, or where the set that executes does not count.
+    /// Returns the time of a batch in ms where the instances of its server may take turns, or where the time does not
+    /// depend on the executing set.
     fn unusual_ms(
         &self,
         members: &[Member],
@@ -306,7 +307,7 @@ impl<'a> Speeds<'a> {
         }
     }
 
-    /// A batch of a server of which `executing` instances share the SMs.
+    /// Returns a batch of a server of which `executing` instances share the SMs.
     #[inline]
     fn member(&self, server: usize, rows: usize, executing: u32) -> Member {
         let server = &self.servers[server];
@@ -325,15 +326,15 @@ impl<'a> Speeds<'a> {
         }
     }
 
-    /// By what the time of a batch is multiplied while `executing` instances of its server take turns; 1 where they
+    /// Returns the factor of the time of a batch while `executing` instances of its server take turns; 1 where they
     /// divide the SMs.
     fn turns(&self, server: usize, executing: u32) -> f64 {
         let slowdown = self.servers[server].instance_slowdown;
         slowdown.map_or(1.0, |factor| 1.0 + f64::from(executing - 1) * (factor - 1.0))
     }
 
-    /// The time of one of the executing batches, in ms, if its instance had the SMs of its server for itself:
-    /// the other instances of the server are left out.
+    /// Returns the time of one of the executing batches, in ms, as if its instance had all SMs of its server: the other
+    /// instances of the server are left out.
     fn in_turn(&self, members: &[Member], running: &[(usize, usize)], own: usize) -> f64 {
         let server_of = |i: usize| self.slot_server[running[i].0];
         let server = server_of(own);
@@ -347,8 +348,9 @@ impl<'a> Speeds<'a> {
         self.predictor.predict(&set).members[before].gpu_ms
     }
 
-    /// A batch among all instances of all servers that are there, at their planned batch sizes. Instances that take turns count
-    /// once, with all SMs of their server; of servers that take turns, the one that slows it most.
+    /// Predicts a batch among all instances of all present servers, at their planned batch sizes. Instances that take
+    /// turns count once, with all SMs of their server. Of servers that take turns, the one that slows this server most
+    /// counts.
     fn in_plan(&self, server: usize, rows: usize) -> MemberPrediction {
         let first = self.slot_server.partition_point(|&other| other < server);
         let alone_in_turn = |of: usize| {
@@ -383,7 +385,8 @@ impl<'a> Speeds<'a> {
         self.predictor.predict(&members).members[own]
     }
 
-    /// A batch alone on the GPU, but for `executing − 1` other instances that share its SMs.
+    /// Predicts a batch that is alone on the GPU, except for `executing − 1` other instances that share the SMs of its
+    /// server.
     fn alone(&self, server: usize, rows: usize, executing: u32) -> MemberPrediction {
         self.predictor.predict(&[self.member(server, rows, executing)]).members[0]
     }

@@ -1,6 +1,6 @@
-//! Plans that follow each other: checked, and split into what each GPU and each workload must know.
+//! Plans that follow each other: checks them, and splits them into the parts that concern each GPU and each workload.
 //!
-//! GPUs stay independent: what happens on one of them follows from the timeline and its own requests alone.
+//! GPUs stay independent: events on a GPU depend only on the timeline and on the GPU's own requests.
 
 use super::SimError;
 use super::batcher_rules::BatcherRules;
@@ -14,7 +14,7 @@ use igniter_model::domain::{GpuId, Timeline, TimelineServer, WorkloadId};
 use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond};
 use rayon::prelude::*;
 
-/// A timeline that no engine can follow.
+/// The reason why no engine can follow a timeline.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimelineError {
@@ -59,23 +59,23 @@ pub enum TimelineError {
     TakesTurns { server: String },
 }
 
-/// What changes on a GPU.
+/// A change on a GPU.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TimelineChange {
-    /// Its rent begins.
+    /// The GPU's rental begins.
     Rented,
-    /// Its rent ends, as soon as its servers have left.
+    /// The GPU's rental ends, as soon as its servers have left.
     Released,
     /// A server begins to execute.
     Joins(usize),
-    /// A server gets no further request: it leaves when it has answered those that it has.
+    /// A server gets no further requests: it leaves when it has answered those that it has.
     Leaves(usize),
-    /// A server forms batches by other rules; with the batch size that was planned for it.
+    /// A server forms batches by other rules from now on; with its new planned batch size.
     Sets(usize, BatcherRules, BatchSize),
 }
 
 impl TimelineChange {
-    /// The rules that hold from then on, if it is about rules.
+    /// Returns the rules that hold from then on, if the change sets rules.
     pub(super) fn rules(&self) -> Option<&BatcherRules> {
         if let Self::Sets(_, rules, _) = self { Some(rules) } else { None }
     }
@@ -86,14 +86,14 @@ impl TimelineChange {
 pub(super) struct GpuTimeline {
     /// In order of time, all after the start of the run.
     pub(super) changes: Vec<(Nanoseconds, TimelineChange)>,
-    /// Whether it is rented at the start.
+    /// Whether the GPU is rented at the start.
     pub(super) rented: bool,
-    /// Which of its servers execute from the start on.
+    /// Whether each of its servers executes from the start on.
     pub(super) present: Vec<bool>,
 }
 
 impl GpuTimeline {
-    /// The changes of the next moment at which there are any, before the position `next`; moves that behind them.
+    /// Returns the changes from the position `next` on that are due at `now`, and moves `next` behind them.
     pub(super) fn take(
         &self,
         next: &mut usize,
@@ -106,7 +106,7 @@ impl GpuTimeline {
     }
 }
 
-/// Requests that came while no server of their workload took any.
+/// Requests that arrived while no server of their workload took any.
 #[derive(Debug)]
 pub(super) struct LostArrivals {
     pub(super) workload: WorkloadId,
@@ -115,14 +115,14 @@ pub(super) struct LostArrivals {
     pub(super) arrivals: Box<dyn ArrivalProcess>,
 }
 
-/// The requests of one workload, dealt out.
+/// The requests of one workload, divided among its servers.
 #[derive(Debug, Default)]
 pub(super) struct Dealt {
-    /// Those of each of its servers, until they are taken.
+    /// The requests of each of its servers, until they are taken.
     pub(super) servers: Vec<Option<ServerArrivals>>,
-    /// Those of nobody, with the GPU that is to report them.
+    /// The requests that no server takes, with the GPU that reports them.
     pub(super) lost: Vec<(GpuId, LostArrivals)>,
-    /// What all of them amount to, where that is asked for.
+    /// Statistics of all its requests, where they are requested.
     pub(super) count: Option<ArrivalStatistics>,
 }
 
@@ -135,7 +135,7 @@ fn name(index: usize, server: &TimelineServer) -> String {
     format!("server {index} of the timeline ({} on GPU {})", placement.workload, gpu.index())
 }
 
-/// Refuses what cannot be followed.
+/// Returns an error if the timeline cannot be followed.
 pub(super) fn check(timeline: &Timeline, input: &SimInput<'_>) -> Result<(), TimelineError> {
     if input.control.is_some_and(|control| !control.is_idle()) {
         return Err(TimelineError::Controlled);
@@ -209,8 +209,8 @@ fn check_server(
     Ok(())
 }
 
-/// What changes on a GPU, given its servers with when their instances may start and the rules for each of their settings, from
-/// which they forget those that no request meets.
+/// Returns the changes on a GPU, given its servers, each with the time at which its instances may start and the rules
+/// for each of its settings. Settings that no request meets are left out.
 pub(super) fn of_gpu(
     rented: &[(Nanoseconds, Option<Nanoseconds>)],
     servers: &[(&TimelineServer, Nanoseconds, Vec<BatcherRules>)],
@@ -225,7 +225,7 @@ pub(super) fn of_gpu(
             changes.push((from, TimelineChange::Rented));
         }
         if let Some(until) = until.filter(|&until| until < duration) {
-            // A rent of no time at all.
+            // A rental of no duration.
             if until == Nanoseconds::ZERO {
                 timeline.rented = false;
             } else {
@@ -235,7 +235,7 @@ pub(super) fn of_gpu(
     }
     for (index, (server, startup, rules)) in servers.iter().enumerate() {
         let leaves = server.takes_until.filter(|&until| until < duration);
-        // One that never takes a request need not come.
+        // A server that never takes a request need not join.
         let never = leaves.is_some_and(|until| until <= server.takes_from);
         let present = server.ready == Nanoseconds::ZERO && !never;
         timeline.present.push(present);
@@ -253,17 +253,17 @@ pub(super) fn of_gpu(
             changes.push((setting.from, TimelineChange::Sets(index, rules.clone(), setting.batch)));
         }
     }
-    // Stable: a rent that ends comes before the next one that begins at the same time.
+    // The sort is stable: a rental that ends is before one that begins at the same time.
     timeline.changes.sort_by_key(|(at, _)| *at);
     timeline
 }
 
-/// The setting that holds when the first request may come.
+/// Returns the setting that holds when the first request may arrive.
 pub(super) fn first_setting(server: &TimelineServer) -> usize {
     server.settings.partition_point(|setting| setting.from <= server.takes_from).max(1) - 1
 }
 
-/// Deals the requests of each workload out to its servers, which are given in the order in which the turn goes round.
+/// Divides the requests of each workload among its servers, which are given in the order in which they take turns.
 pub(super) fn deal(
     input: &SimInput<'_>,
     servers: &[Vec<&TimelineServer>],
@@ -301,7 +301,7 @@ fn deal_one(
         let known = times.binary_search(&from).ok().zip(starts.as_ref());
         match known.and_then(|(at, starts)| starts[at].fork()) {
             Some(process) => Ok(process),
-            // It has to be read from its start.
+            // The process has to be read from its start.
             None => Ok(build()?),
         }
     };
@@ -329,7 +329,7 @@ fn deal_one(
     })
 }
 
-/// The GPU of the server that was the last before a time, or else of the first one.
+/// Returns the GPU of the last server before a time, or else of the first server.
 fn who_reports(servers: &[&TimelineServer], from: Nanoseconds) -> GpuId {
     let ended = |server: &&&TimelineServer| server.takes_until.is_some_and(|until| until <= from);
     let last = servers.iter().filter(ended).max_by_key(|server| server.takes_until);
@@ -339,7 +339,7 @@ fn who_reports(servers: &[&TimelineServer], from: Nanoseconds) -> GpuId {
 
 type Gap = (Nanoseconds, Nanoseconds);
 
-/// The shifts of each server of a workload, and when it has none.
+/// Returns the shifts of each server of a workload, and the times in which the workload has no server.
 fn shifts(servers: &[&TimelineServer], duration: Nanoseconds) -> (Vec<Vec<Shift>>, Vec<Gap>) {
     let mut edges = vec![Nanoseconds::ZERO];
     for server in servers {
@@ -357,7 +357,8 @@ fn shifts(servers: &[&TimelineServer], duration: Nanoseconds) -> (Vec<Vec<Shift>
         let now = server.settings.partition_point(|setting| setting.from <= at).max(1) - 1;
         server.settings[now].served
     };
-    // Who serves from when on. Times at which neither the servers nor their parts change are no edges.
+    // The servers and their parts of the rate, with the start of each set of servers. Times at which neither servers
+    // nor parts change do not begin a new one.
     let mut crews: Vec<(Nanoseconds, Vec<(usize, RequestsPerSecond)>)> = Vec::new();
     for at in edges {
         let on = servers.iter().enumerate().filter(|(_, server)| takes(server, at));

@@ -3,7 +3,7 @@
 use super::{GpuId, WorkloadId};
 use crate::units::Nanoseconds;
 
-/// What was done, or what happened.
+/// The kind of an action or a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ActionKind {
     /// A controller changed the SM share of a workload (from, to: percent).
@@ -14,14 +14,14 @@ pub enum ActionKind {
     Standby,
     /// A server, or all servers of a GPU, went down (to: requests lost with it).
     Down,
-    /// They came up again.
+    /// A server, or all servers of a GPU, came up again.
     Up,
-    /// A GPU changed its speed (from, to: times as slow as usual).
+    /// A GPU changed its speed (from, to: slowdown factors relative to the usual speed).
     Slowdown,
 }
 
 impl ActionKind {
-    /// The name in files and tables.
+    /// Returns the name used in files and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,22 +35,22 @@ impl ActionKind {
     }
 }
 
-/// One change.
+/// One action or fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Action {
-    /// When it was decided.
+    /// When the change was decided.
     pub decided: Nanoseconds,
-    /// When it took effect.
+    /// When the change took effect.
     pub effective: Nanoseconds,
-    /// On which GPU.
+    /// The GPU on which it happened.
     pub gpu: GpuId,
-    /// On which workload; `None`: on the whole GPU.
+    /// The workload that it concerns; `None`: the whole GPU.
     pub workload: Option<WorkloadId>,
-    /// What changed.
+    /// The kind of the change.
     pub kind: ActionKind,
-    /// The number before, where there is one.
+    /// The value before the change, where there is one.
     pub from: Option<f64>,
-    /// The number after, where there is one.
+    /// The value after the change, where there is one.
     pub to: Option<f64>,
     pub reason: String,
 }
@@ -58,22 +58,22 @@ pub struct Action {
 /// The requests of one server in one window of its controller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerWindow {
-    /// From.
+    /// Start of the window.
     pub start: Nanoseconds,
-    /// To (exclusive).
+    /// End of the window (exclusive).
     pub end: Nanoseconds,
-    /// On which GPU.
+    /// The GPU of the server.
     pub gpu: GpuId,
-    /// Whose server.
+    /// The workload of the server.
     pub workload: WorkloadId,
-    /// Its SM share at the end, in percent.
+    /// The server's SM share at the end of the window, in percent.
     pub sm_pct: f64,
-    /// Its largest batch at the end.
+    /// The server's largest batch at the end of the window.
     pub batch: u32,
     /// Requests completed in the window.
     pub completed: u64,
     /// Requests that failed in the window.
     pub failed: u64,
-    /// The 99th percentile of the latencies of those completed (nearest rank).
+    /// The 99th percentile of the latencies of completed requests (nearest rank).
     pub p99: Option<Nanoseconds>,
 }

@@ -1,4 +1,4 @@
-//! The words that every stage shares: GPU kinds, workloads, plans and request records.
+//! The types that every stage shares: GPU kinds, workloads, plans and request records.
 //!
 //! Nothing here computes; the stages pass these values to each other.
 

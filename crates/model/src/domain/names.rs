@@ -14,8 +14,9 @@ pub struct NameError {
     given: String,
 }
 
-/// Whether a character is none that a reader sees where it stands: control characters, line and paragraph separators, marks
-/// that turn the direction of text around, and spaces of no width. A name with one of them is not what it looks like.
+/// Returns whether a character is invisible or misleading in text: control characters, line and paragraph separators,
+/// marks that change the direction of text, and zero-width spaces. A name that contains one of them is not what it
+/// looks like.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -30,13 +31,13 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// Whether text can be a name: 1 to 64 characters, none of which [`is_hidden`].
+/// Returns whether text can be a name: 1 to 64 characters, none of which [`is_hidden`].
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.chars().count()) && !text.chars().any(is_hidden)
 }
 
-/// Text out of a foreign file, with what [`is_hidden`] written as an escape such as `\u{202e}`.
+/// Returns text from a foreign file with each [`is_hidden`] character written as an escape such as `\u{202e}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -66,7 +67,7 @@ macro_rules! name {
                 }
             }
 
-            /// The name as text.
+            /// Returns the name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -126,7 +127,7 @@ macro_rules! index {
                 Self(u32::try_from(position).expect("fewer than 2^32 of them"))
             }
 
-            /// The position, for indexing.
+            /// Returns the position, for indexing.
             #[must_use]
             pub const fn index(self) -> usize {
                 self.0 as usize

@@ -1,6 +1,6 @@
 //! "Did you mean …?" for misspelt names, keys and values.
 
-/// The candidate that a misspelt word most likely stands for, if one is near enough.
+/// Returns the candidate that a misspelt word most likely stands for, if one is near enough.
 ///
 /// Near means an edit distance of at most a third of the longer word (but at least 2 for words of
 /// more than 3 letters), or that one word begins with the other followed by `_`.

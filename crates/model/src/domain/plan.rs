@@ -1,34 +1,35 @@
-//! The provisioning plan: which workload runs where, with how many SMs, in what batches.
+//! The provisioning plan: which workload runs on which GPU, with how many SMs and in what batches.
 
 use super::{GpuKind, GpuKindName, ModelName, WorkloadName};
 use crate::units::{BatchSize, Dollars, Milliseconds, RequestsPerSecond, SmUnits};
 
-/// What the predictor that made a plan expects of a placement.
+/// The predicted performance of a placement, from the predictor that made the plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PredictedService {
-    /// Load, execution and feedback of one full batch.
+    /// The latency of one full batch: load, execution and feedback.
     pub latency: Milliseconds,
-    /// Sustained throughput with full batches; in a time slot, while all others of the slot have full batches too.
+    /// Sustained throughput with full batches. In a time slot, all other members of the slot have full batches too.
     pub throughput: RequestsPerSecond,
 }
 
 /// A workload on a GPU with a batch size and an SM share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placement {
-    /// The workload that is served.
+    /// The workload that the placement serves.
     pub workload: WorkloadName,
     pub model: ModelName,
-    /// The largest batch that its server forms.
+    /// The largest batch that the server forms.
     pub batch: BatchSize,
-    /// Its SM share in allocation units of the GPU kind.
+    /// The SM share in allocation units of the GPU kind.
     pub sm: SmUnits,
-    /// The part of the workload's rate that this placement serves, when several serve it together;
-    /// `None`: all of it.
+    /// The part of the workload's rate that this placement serves, where several placements serve the workload; `None`:
+    /// all of it.
     pub served: Option<RequestsPerSecond>,
-    /// Placements of one GPU with the same number share its SMs in time: each has all of [`Self::sm`] while one of its
-    /// batches is served, and one batch of them is served at a time, in turn. `None`: it has its SMs for itself.
+    /// The time slot. Placements of one GPU with the same number share the same SMs and take turns: each has all of
+    /// [`Self::sm`] while one of its batches is served, and only one batch of the slot is served at a time. `None`: the
+    /// placement has SMs of its own.
     pub time_slot: Option<u32>,
-    /// The prediction behind the placement; absent in plans read from a format that has none.
+    /// The prediction behind the placement; `None` in plans read from a format that has none.
     pub predicted: Option<PredictedService>,
 }
 
@@ -36,12 +37,12 @@ pub struct Placement {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CoLocation {
     pub kind: GpuKindName,
-    /// Who shares it, in the order in which they were placed.
+    /// The placements on this GPU, in the order in which they were made.
     pub placements: Vec<Placement>,
 }
 
 impl CoLocation {
-    /// The sum of all SM shares. Those of one time slot are the same SMs, and count once.
+    /// Returns the sum of all SM shares. Placements of one time slot use the same SMs and count once.
     #[must_use]
     pub fn total_sm(&self) -> SmUnits {
         let counts = |(i, placement): &(usize, &Placement)| {
@@ -52,7 +53,7 @@ impl CoLocation {
         self.placements.iter().enumerate().filter(counts).map(|(_, placement)| placement.sm).sum()
     }
 
-    /// Whether some of its placements share SMs in time.
+    /// Returns whether some of the placements share SMs in time.
     #[must_use]
     pub fn takes_turns(&self) -> bool {
         self.placements.iter().any(|placement| placement.time_slot.is_some())
@@ -62,9 +63,9 @@ impl CoLocation {
 /// The smallest change that would make an infeasible workload feasible on a GPU of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WorkloadFix {
-    /// Keep the rate, relax the SLO to this.
+    /// Keep the rate and relax the SLO to this.
     Slo(Milliseconds),
-    /// Keep the SLO, lower the rate to this.
+    /// Keep the SLO and lower the rate to this.
     Rate(RequestsPerSecond),
 }
 
@@ -73,40 +74,40 @@ pub enum WorkloadFix {
 pub struct Infeasible {
     pub workload: WorkloadName,
     pub reason: String,
-    /// What would help, nearest first; empty when nothing does.
+    /// Changes that would help, nearest first; empty when nothing would.
     pub fixes: Vec<WorkloadFix>,
 }
 
 /// The provisioning plan: all co-locations, and the workloads that could not be placed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The strategy that made it.
+    /// The strategy that made the plan.
     pub strategy: String,
     /// One entry for each GPU.
     pub gpus: Vec<CoLocation>,
     /// Workloads that the strategy could not place.
     pub infeasible: Vec<Infeasible>,
-    /// What is proven about every plan for the same request; absent when the strategy proves nothing.
+    /// The bound proven for every plan for the same request; `None` when the strategy proves nothing.
     pub bound: Option<GpuBound>,
 }
 
-/// How a lower bound was proven.
+/// The method by which a lower bound was proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BoundMethod {
-    /// The least shares of all workloads, each alone on a GPU, added up (or the least that any number of
+    /// The sum over all workloads of the least share that each needs alone on a GPU (or of the least that any number of
     /// replicas needs for the rate); also the process limit.
     ShareSum,
     /// The dual of the linear program over all fillings by least shares among n members.
     CuttingStock,
-    /// The dual of the linear program over all feasible co-locations of types of workloads, or of classes that are
-    /// as easy as their easiest workload.
+    /// The dual of the linear program over all feasible co-locations of workload types, or of workload classes that are
+    /// each as easy to serve as their easiest workload.
     ConfigurationLp,
-    /// Every feasible co-location was listed and the best partition found.
+    /// An exhaustive list of feasible co-locations, from which the best partition was found.
     Exhaustive,
 }
 
 impl BoundMethod {
-    /// The name in files and tables.
+    /// Returns the name used in files and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -121,25 +122,26 @@ impl BoundMethod {
 /// A proven lower bound on the number of GPUs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpuBound {
-    /// No plan of the request uses fewer.
+    /// The least number of GPUs: no plan for the request uses fewer.
     pub gpus: usize,
-    /// The same before it was rounded up to whole GPUs.
+    /// The bound before it was rounded up to whole GPUs.
     pub fractional_gpus: f64,
-    /// How it was proven.
+    /// The method of the proof.
     pub method: BoundMethod,
-    /// Among all plans with [`Self::gpus`] GPUs, the least sum of shares, where that is proven too.
+    /// The least sum of shares among all plans with [`Self::gpus`] GPUs, where that is proven too.
     pub least_total_sm: Option<SmUnits>,
-    /// No plan of the request costs less for an hour, where GPU kinds of different prices were planned.
+    /// The least cost per hour of any plan for the request, where GPU kinds of different prices were planned.
     pub least_cost_per_hour: Option<Dollars>,
-    /// What the proof rests on, in words.
+    /// The assumptions of the proof, in words.
     pub note: String,
-    /// The plans that it speaks of, in words: which batch sizes, which part of the SLO, whether with replicas.
+    /// The plans to which the bound applies, in words: which batch sizes, which part of the SLO, with or without
+    /// replicas.
     pub covers: String,
 }
 
 impl Plan {
-    /// How far the plan is above its proven bound, in percent of the bound; `None` without a bound or
-    /// with one of no GPUs.
+    /// Returns how far the number of GPUs is above its proven bound, in percent of the bound; `None` without a bound or
+    /// with a bound of zero GPUs.
     #[must_use]
     pub fn gap_pct(&self) -> Option<f64> {
         let bound = self.bound.as_ref().filter(|bound| bound.gpus > 0)?;
@@ -148,10 +150,10 @@ impl Plan {
         Some((gpus / least - 1.0) * 100.0)
     }
 
-    /// What all GPUs cost for an hour, in US $.
+    /// Returns the cost of all GPUs per hour, in US $.
     ///
     /// # Panics
-    /// When a GPU is of none of the kinds.
+    /// When the kind of a GPU is not among `kinds`.
     #[must_use]
     pub fn cost_per_hour(&self, kinds: &[&GpuKind]) -> Dollars {
         let price = |gpu: &CoLocation| {
@@ -161,7 +163,8 @@ impl Plan {
         Dollars::new(self.gpus.iter().map(price).sum()).expect("a sum of prices is a price")
     }
 
-    /// How far its cost is above the proven least, in percent of that; `None` where none is proven or it is 0.
+    /// Returns how far the cost is above the proven least cost, in percent of the latter; `None` where none is proven
+    /// or it is 0.
     ///
     /// # Panics
     /// As [`Plan::cost_per_hour`].
@@ -171,7 +174,7 @@ impl Plan {
         (least > 0.0).then(|| (self.cost_per_hour(kinds).get() / least - 1.0) * 100.0)
     }
 
-    /// Every placement with the index of its GPU, GPU by GPU.
+    /// Iterates over all placements with the index of their GPU, GPU by GPU.
     pub fn placements(&self) -> impl Iterator<Item = (usize, &Placement)> {
         self.gpus
             .iter()

@@ -1,26 +1,26 @@
-//! Plans that follow each other.
+//! Successive plans.
 
 use serde::{Deserialize, Serialize};
 
-/// A plan of those that follow each other, as a row of a table.
+/// One plan of a sequence of plans, as a table row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanAt {
-    /// When it was decided, in s.
+    /// The time at which the plan was decided, in s.
     pub at_s: f64,
-    /// Whether that was within an epoch.
+    /// Whether the plan was decided within an epoch rather than at its start.
     pub early: bool,
-    /// The sum of the rates that it is for, in requests/s.
+    /// The sum of the rates for which the plan was made, in requests/s.
     pub rate_rps: f64,
-    /// Its GPUs.
+    /// The number of GPUs of the plan.
     pub gpus: usize,
-    /// The fewest GPUs that are proven to be needed for its rates.
+    /// The least number of GPUs that is proven to be needed for these rates.
     pub bound_gpus: Option<usize>,
-    /// Servers that started on a GPU where they were not.
+    /// Number of servers that started on a GPU on which they did not run before.
     pub moves: usize,
-    /// Servers that started again with another share.
+    /// Number of servers that restarted with another share.
     pub restarts: usize,
-    /// GPUs that were ordered.
+    /// Number of GPUs that were ordered.
     pub boots: usize,
-    /// Servers that started although their GPU had no room.
+    /// Number of servers that started although their GPU had no room.
     pub without_room: usize,
 }

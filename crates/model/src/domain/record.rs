@@ -1,90 +1,90 @@
-//! What a run leaves behind: one record for each request, one interval for each state of a GPU.
+//! The output of a run: one record for each request, one interval for each state of a GPU.
 //!
-//! The simulated and the real arm emit the same records into the same sinks, so a gap between them
-//! can never come from two definitions of a percentile or of an SLO violation.
+//! Simulation and real measurement emit the same records into the same sinks, so a gap between them can never come from
+//! two definitions of a percentile or of an SLO violation.
 
 use super::{GpuId, WorkloadId};
 use crate::units::Nanoseconds;
 
-/// The life of one completed request. All times are since the start of the run.
+/// The timestamps of one completed request. All times are since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestRecord {
     pub workload: WorkloadId,
-    /// Where it ran.
+    /// The GPU on which the request ran.
     pub gpu: GpuId,
-    /// The number of its batch among the batches of its server, from 0.
+    /// The index of the request's batch among the batches of its server, from 0.
     pub batch: u64,
-    /// How many requests that batch held.
+    /// The number of requests in that batch.
     pub batch_size: u32,
-    /// When it arrived (intended send time: queueing at the client counts as latency).
+    /// The arrival time (intended send time: queueing at the client counts as latency).
     pub arrival: Nanoseconds,
-    /// When its batch left the queue and its input began to be copied to the GPU.
+    /// The time at which the batch left the queue and the copy of its input to the GPU began.
     pub load_start: Nanoseconds,
-    /// When the copy was complete.
+    /// The time at which the copy to the GPU was complete.
     pub load_end: Nanoseconds,
-    /// When its batch began to execute.
+    /// The time at which the batch began to execute.
     pub exec_start: Nanoseconds,
-    /// When execution ended and the result began to be copied back.
+    /// The time at which execution ended and the copy of the result began.
     pub exec_end: Nanoseconds,
-    /// When the result was on the host.
+    /// The time at which the result was on the host.
     pub done: Nanoseconds,
 }
 
 impl RequestRecord {
-    /// End-to-end latency.
+    /// Returns the end-to-end latency.
     #[must_use]
     pub fn latency(&self) -> Nanoseconds {
         self.done - self.arrival
     }
 
-    /// Time spent waiting: for its batch, and, once loaded, for the batch before it to finish.
+    /// Returns the time spent waiting: for the batch to form, and, once loaded, for the previous batch to finish.
     #[must_use]
     pub fn queue(&self) -> Nanoseconds {
         (self.load_start - self.arrival) + (self.exec_start - self.load_end)
     }
 
-    /// Time of the copy to the GPU.
+    /// Returns the time of the copy to the GPU.
     #[must_use]
     pub fn load(&self) -> Nanoseconds {
         self.load_end - self.load_start
     }
 
-    /// Time of execution on the GPU.
+    /// Returns the time of execution on the GPU.
     #[must_use]
     pub fn exec(&self) -> Nanoseconds {
         self.exec_end - self.exec_start
     }
 
-    /// Time of the copy back.
+    /// Returns the time of the copy back to the host.
     #[must_use]
     pub fn feedback(&self) -> Nanoseconds {
         self.done - self.exec_end
     }
 }
 
-/// What all requests of one completed batch share: a [`RequestRecord`] without the arrival.
+/// The fields that all requests of one completed batch share: a [`RequestRecord`] without the arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchRecord {
-    /// Whose requests they are.
+    /// The workload of the requests.
     pub workload: WorkloadId,
-    /// Where they ran.
+    /// The GPU on which the batch ran.
     pub gpu: GpuId,
-    /// The number of the batch among those of its server, from 0.
+    /// The index of the batch among the batches of its server, from 0.
     pub batch: u64,
-    /// When it left the queue and its input began to be copied to the GPU.
+    /// The time at which the batch left the queue and the copy of its input to the GPU began.
     pub load_start: Nanoseconds,
-    /// When the copy was complete.
+    /// The time at which the copy to the GPU was complete.
     pub load_end: Nanoseconds,
-    /// When it began to execute.
+    /// The time at which the batch began to execute.
     pub exec_start: Nanoseconds,
-    /// When execution ended and the results began to be copied back.
+    /// The time at which execution ended and the copy of the results began.
     pub exec_end: Nanoseconds,
-    /// When the results were on the host.
+    /// The time at which the results were on the host.
     pub done: Nanoseconds,
 }
 
 impl BatchRecord {
-    /// The record of one of its `batch_size` requests.
+    /// Returns the record of one of the batch's `batch_size` requests.
     #[must_use]
     pub const fn request(&self, arrival: Nanoseconds, batch_size: u32) -> RequestRecord {
         let Self { workload, gpu, batch, load_start, load_end, exec_start, exec_end, done } = *self;
@@ -103,19 +103,19 @@ impl BatchRecord {
     }
 }
 
-/// Why a request was never completed.
+/// The reason why a request was never completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// The queue of its server was full when it arrived (Triton: HTTP 503, "Exceeds maximum queue size").
+    /// The queue of its server was full when the request arrived (Triton: HTTP 503, "Exceeds maximum queue size").
     Rejected,
-    /// It waited longer than its queue policy allows (Triton: HTTP 503, "Request timeout expired").
+    /// The request waited longer than its queue policy allows (Triton: HTTP 503, "Request timeout expired").
     TimedOut,
-    /// Its server or its GPU failed while it was there, or was down when it arrived.
+    /// Its server or its GPU failed while the request was there, or was down when it arrived.
     Lost,
 }
 
 impl Failure {
-    /// The name in files and tables.
+    /// Returns the name used in files and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -126,15 +126,15 @@ impl Failure {
     }
 }
 
-/// The life of one request that was never completed. All times are since the start of the run.
+/// The timestamps of one request that was never completed. All times are since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailedRequest {
     pub workload: WorkloadId,
-    /// Where it would have run.
+    /// The GPU on which the request would have run.
     pub gpu: GpuId,
-    /// When it arrived.
+    /// The arrival time.
     pub arrival: Nanoseconds,
-    /// When it failed.
+    /// The time at which the request failed.
     pub at: Nanoseconds,
     pub failure: Failure,
 }
@@ -142,15 +142,15 @@ pub struct FailedRequest {
 /// An interval in which the state of a GPU does not change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GpuInterval {
-    /// Which GPU.
+    /// The GPU.
     pub gpu: GpuId,
-    /// From.
+    /// Start of the interval.
     pub start: Nanoseconds,
-    /// To (exclusive).
+    /// End of the interval (exclusive).
     pub end: Nanoseconds,
-    /// How many batches execute.
+    /// Number of executing batches.
     pub running: u32,
-    /// The sum of their SM shares in percent.
+    /// Sum of the SM shares of the executing batches, in percent.
     pub busy_sm_pct: f64,
     /// Power drawn, in watts.
     pub power_w: f64,
@@ -158,14 +158,14 @@ pub struct GpuInterval {
     pub clock_mhz: f64,
 }
 
-/// Takes what a run emits. Metrics and per-request files implement it; the engine knows nothing else
-/// of its outputs.
+/// A receiver of what a run emits. Metrics and per-request files implement it; the engine knows its outputs only
+/// through this trait.
 pub trait RecordSink {
-    /// A request was completed. Records of one GPU come in order of completion.
+    /// Receives a completed request. Records of one GPU arrive in order of completion.
     fn request(&mut self, record: &RequestRecord);
 
-    /// All requests of a batch were completed; their arrivals are in order. The same as
-    /// [`RecordSink::request`] for each of them, for sinks that can do it at less cost.
+    /// Receives all requests of a completed batch, with their arrivals in order. Equivalent to calling
+    /// [`RecordSink::request`] for each of them; sinks may override it to do the same at less cost.
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
         let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
         for &arrival in arrivals {
@@ -173,14 +173,14 @@ pub trait RecordSink {
         }
     }
 
-    /// A request failed. Every request of a run is reported once: here, or as completed.
+    /// Receives a failed request. Every request of a run is reported once: here, or as completed.
     fn failed(&mut self, request: &FailedRequest);
 
-    /// A GPU was in one state for a while. Intervals of one GPU come in order and without gaps.
+    /// Receives an interval in which a GPU was in one state. Intervals of one GPU arrive in order and without gaps.
     fn gpu_interval(&mut self, interval: &GpuInterval);
 
-    /// The GPU's run is over: nothing more is reported. A sink may sum up what it holds; GPUs end one by one, so that
-    /// not all of them hold all at once.
+    /// Ends the run of a GPU: nothing more is reported. A sink may then summarise what it holds; since GPUs end one by
+    /// one, not all sinks hold all their data at the same time.
     fn end(&mut self) {}
 }
 

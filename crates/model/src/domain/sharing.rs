@@ -1,4 +1,4 @@
-//! How servers share the SMs of a GPU.
+//! Mechanisms by which servers share the SMs of a GPU.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,17 +7,17 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmSharing {
-    /// Each client is limited to a percentage of the SMs; the SMs of two may overlap.
+    /// Each client is limited to a percentage of the SMs; the SMs of two clients may overlap.
     #[default]
     Percentage,
-    /// Each client has a partition of its own SMs.
+    /// Each client has a partition with SMs of its own.
     Static,
-    /// Not at all: servers take turns on the whole GPU.
+    /// No spatial sharing: servers take turns on the whole GPU.
     Off,
 }
 
 impl SmSharing {
-    /// The word for it, in profiles and on command lines.
+    /// Returns the name used in profiles and on command lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl SmSharing {
         }
     }
 
-    /// Whether it is what a profile has that says nothing.
+    /// Returns whether this is the mechanism of a profile that names none.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()

@@ -1,26 +1,26 @@
-//! Plans that follow each other: which servers exist when, on which GPUs.
+//! Successive plans as a timeline: which servers exist at what time, and on which GPUs.
 
 use super::{CoLocation, GpuId, GpuKindName, Placement, Plan};
 use crate::units::{BatchSize, Nanoseconds, RequestsPerSecond};
 
-/// A GPU that is rented for a part of a run.
+/// A GPU that is rented for part of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimelineGpu {
     pub kind: GpuKindName,
-    /// When it was first ordered and when its last server left, for each time that it was rented; its bill runs
-    /// from the first (its boot included) to the second. `None`: to the end of the run.
+    /// For each rental, the time of the order and the time at which the last server left. The GPU is billed from the
+    /// first (boot included) to the second. `None`: to the end of the run.
     pub rented: Vec<(Nanoseconds, Option<Nanoseconds>)>,
 }
 
-/// What may change of a server without a restart.
+/// The settings of a server that may change without a restart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerSetting {
-    /// From when on.
+    /// The time from which the setting holds.
     pub from: Nanoseconds,
-    /// The largest batch that it forms.
+    /// The largest batch that the server forms.
     pub batch: BatchSize,
-    /// The part of the workload's rate that it gets, in proportion to those of the workload's other servers that
-    /// take requests at that time.
+    /// The rate of the workload that is meant for this server. Requests are dealt in proportion to these rates among
+    /// the workload's servers that take requests at that time.
     pub served: RequestsPerSecond,
 }
 
@@ -28,35 +28,36 @@ pub struct ServerSetting {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimelineServer {
     pub gpu: GpuId,
-    /// Its workload, its SM share, and its first batch size. All placements of a timeline with one workload are its
-    /// replicas, at the times at which they exist.
+    /// The workload, the SM share and the first batch size. All placements of a timeline with the same workload are its
+    /// replicas, each at the times at which it exists.
     pub placement: Placement,
-    /// When it begins to load; at most `ready`.
+    /// The time at which the server begins to load; at most `ready`.
     pub ordered: Nanoseconds,
-    /// When it can execute.
+    /// The time from which the server can execute.
     pub ready: Nanoseconds,
-    /// From when on requests are dealt to it: `ready`; earlier, where its predecessor had to leave first and
-    /// requests wait in its queue.
+    /// The time from which requests are dealt to the server: `ready`, or earlier where its predecessor had to leave
+    /// first, so that requests wait in the new server's queue.
     pub takes_from: Nanoseconds,
-    /// From when on no request is dealt to it. It answers those that it has, and leaves. `None`: it stays.
+    /// The time from which no more requests are dealt to the server. It answers those that it has, and leaves. `None`:
+    /// it stays.
     pub takes_until: Option<Nanoseconds>,
-    /// In order of time; the first holds from `takes_from`. At least one.
+    /// The settings in order of time, at least one; the first holds from `takes_from`.
     pub settings: Vec<ServerSetting>,
 }
 
-/// The servers of a whole run, from one plan to the next.
+/// The servers of a whole run, across all its plans.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Timeline {
-    /// By [`GpuId`].
+    /// The GPUs, indexed by [`GpuId`].
     pub gpus: Vec<TimelineGpu>,
-    /// In the order in which they were started.
+    /// The servers, in the order in which they were started.
     pub servers: Vec<TimelineServer>,
 }
 
 impl Timeline {
-    /// All that is ever there as one plan: the GPUs, each with all its servers in the order of
-    /// [`Timeline::servers`]. For names and summaries: the shares of servers that follow each other add up to more than a GPU.
-    /// Servers on GPUs that do not exist are left out.
+    /// Returns everything that ever exists as one plan: all GPUs, each with all its servers in the order of
+    /// [`Timeline::servers`]. The plan is meant for names and summaries: the shares of successive servers add up to
+    /// more than a GPU. Servers on GPUs that do not exist are left out.
     #[must_use]
     pub fn plan(&self, strategy: &str) -> Plan {
         let on = |gpu: usize| self.servers.iter().filter(move |s| s.gpu.index() == gpu);

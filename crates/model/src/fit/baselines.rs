@@ -11,27 +11,27 @@ use crate::predictor::{ErrorBounds, Member, Predictor};
 use crate::profile::{ColocatedRun, SoloTable};
 use nalgebra::{DMatrix, DVector};
 
-/// Fits predictor `solo`: fitted solo latencies, measured ones where the solo table has them.
+/// Fits predictor `solo`: fitted solo latencies, or measured ones where the solo table has them.
 ///
 /// # Errors
-/// When a model has fewer than four solo points or they determine no curve.
+/// When a model has fewer than four solo points, or when they do not determine a curve.
 pub fn fit_isolated(data: &FitData<'_>) -> Result<(IsolatedPredictor, FitReport), FitError> {
     let part = fit_solo_part("solo", data, true)?;
     let bare = |data: &FitData<'_>| {
         let part = fit_solo_part("solo", data, true)?;
         Ok(IsolatedPredictor::new(part.tabulated(), None, None))
     };
-    // Without a calibration there are no bounds, so what it would note of them does not apply.
+    // Without a calibration there are no bounds, so notes about default bounds do not apply.
     let bounds = calibrate(data, ErrorBounds::DEFAULT, &mut Vec::new(), bare)?;
     let bounds = (bounds.calibrated_on > 0).then_some(bounds);
     Ok((IsolatedPredictor::new(part.tabulated(), None, bounds), part.report))
 }
 
-/// Fits predictor `solo_scaled`: the constant is the median of measured / solo latency of the co-located
-/// runs of two members or more.
+/// Fits predictor `solo_scaled`. The constant is the median ratio of measured latency to solo latency over the
+/// co-located runs of two or more members.
 ///
 /// # Errors
-/// As [`fit_isolated`], and without co-located runs.
+/// As [`fit_isolated`], and when there are no co-located runs.
 pub fn fit_scaled(data: &FitData<'_>) -> Result<(IsolatedPredictor, FitReport), FitError> {
     let mut part = fit_solo_part("solo_scaled", data, true)?;
     let bare = |data: &FitData<'_>| scaled(part.tabulated(), data, None);
@@ -63,8 +63,8 @@ fn scaled(
 /// Fits predictor `gpulets` by linear least squares on the slowdowns of the co-located runs.
 ///
 /// # Errors
-/// As [`fit_isolated`]; without L2 and DRAM utilisation of every model in the solo table; with fewer
-/// co-located latencies than the regression has coefficients.
+/// As [`fit_isolated`]; also when the solo table lacks L2 and DRAM utilisation of a model, or when there are fewer than
+/// ten co-located latencies.
 pub fn fit_gpulets(data: &FitData<'_>) -> Result<(GpuletsPredictor, FitReport), FitError> {
     let part = fit_solo_part(gpulets::NAME, data, true)?;
     let solo = part.tabulated();

@@ -5,13 +5,12 @@ use crate::predictor::{ErrorBounds, LaunchBounds, Lead, Predictor};
 use crate::profile::ColocatedRun;
 use crate::stats::conformal_bound;
 
-/// Fewer runs than this calibrate nothing: a 95 % bound needs at least 19 scores, and some more to be
-/// stable.
+/// The minimum number of runs for a calibration: a 95 % bound needs at least 19 scores, and some more to be stable.
 const LEAST_RUNS: usize = 20;
-/// Every run is scored by a fit that did not see its fifth of the runs.
+/// Number of folds: every run is scored by a fit that did not see its fifth of the runs.
 const FOLDS: usize = 5;
 
-/// The bounds for a fit to `data`; `default` where there are too few runs.
+/// Returns the bounds for a fit to `data`, or `default` where there are too few runs.
 ///
 /// # Errors
 /// Those of the fit.
@@ -43,7 +42,7 @@ pub(super) fn calibrate<P: Predictor>(
     Ok(bounds(&scores, largest).unwrap_or(default))
 }
 
-/// measured / predicted − 1 for every timed member, and what leads.
+/// Returns measured / predicted − 1 for every timed member, and whether the GPU or launching leads.
 pub(super) fn relative_errors<P: Predictor + ?Sized>(
     predictor: &P,
     runs: &[ColocatedRun],
@@ -61,9 +60,9 @@ pub(super) fn relative_errors<P: Predictor + ?Sized>(
     errors
 }
 
-/// Bounds from relative errors (measured / predicted − 1) on runs that the fit did not see, apart for where the GPU
-/// leads and where launching does. `None` when there are too few of the first; with too few of the second, those
-/// stay at their default.
+/// Computes bounds from relative errors (measured / predicted − 1) on runs that the fit did not see, separately for
+/// members where the GPU leads and where launching leads. `None` when there are too few errors of the first group; with
+/// too few of the second, the bounds for launching stay at their default.
 #[must_use]
 pub fn bounds(errors: &[(f64, Lead)], largest_co_location: usize) -> Option<ErrorBounds> {
     let of = |lead: Lead| -> Option<([f64; 2], usize)> {

@@ -1,14 +1,14 @@
-//! Fits predictor `contention` from whatever was measured.
+//! Fits predictor `contention` from the available measurements.
 //!
-//! | budget | what is measured | what it determines |
+//! | budget | measurements | what they determine |
 //! |---|---|---|
 //! | A | solo points (six suffice), if possible self-pairs and 1, 2, 3 … copies of one model | curve, power, copies; γ; κ and δ |
 //! | B | + a kernel list | waves |
 //! | C | + co-located runs, best with solo latencies of the same configurations | γ, δ, ρ, couplings |
 //! | D | + solo latencies of everything that will be served | measured deviations from the curve |
 //!
-//! What is not measured keeps a default: a number between those of the two GPUs that were measured, or the
-//! conservative end (couplings of 1), and the report and every prediction say so.
+//! Numbers that were not measured keep a default: a value between those of the two GPUs that were measured, or the
+//! conservative extreme (couplings of 1). The report and every prediction state this.
 
 use super::calibration::calibrate;
 use super::corrections::{corrections, pressure_corrections};
@@ -30,20 +30,21 @@ use crate::profile::{ModelProfile, Profile};
 
 /// κ · P_cap of a V100: 6.70e-4 / W · 300 W.
 const DEFAULT_KAPPA_OF_CAP: f64 = 0.201;
-/// γ · P_cap where pressure is power. On the curves of six solo runs of a V100 0.084 errs by 2.71 %, 0.10 by 2.79, 0.118
-/// by 3.00 and 0.14 by 3.42; with measured solo latencies it wants 0.118. No other GPU kind was measured with power.
+/// γ · P_cap where pressure is power. With the curves of six solo runs of a V100, the error is 2.71 % for 0.084, 2.79 %
+/// for 0.10, 3.00 % for 0.118 and 3.42 % for 0.14; with measured solo latencies the best value is 0.118. Power was not
+/// measured on any other GPU kind.
 const DEFAULT_GAMMA_OF_CAP: f64 = 0.084;
-/// γ for each unit of L2 and DRAM utilisation: a V100 wants 0.30 and an A100 0.60.
+/// γ for each unit of L2 and DRAM utilisation: the best value is 0.30 for a V100 and 0.60 for an A100.
 const DEFAULT_GAMMA_OF_UTILISATION: f64 = 0.42;
-/// γ for requests per second over their most, and for the share of the SMs' time, from the same pairs of an A100: both are
-/// about three times the utilisation.
+/// γ for requests per second relative to their maximum, and for the share of the SMs' time, from the same pairs of an
+/// A100: both pressures are about three times the utilisation.
 const DEFAULT_GAMMA_OF_OTHERS: f64 = 0.14;
 
 /// Fits predictor `contention`.
 ///
 /// # Errors
-/// When a model has fewer than four solo points or they determine no curve, or when a co-located run
-/// has a model that is not in the profile.
+/// When a model has fewer than four solo points or they do not determine a curve, or when a co-located run has a model
+/// that is not in the profile.
 pub fn fit_contention(data: &FitData<'_>) -> Result<(ContentionPredictor, FitReport), FitError> {
     let (predictor, mut report) = fit_contention_without_bounds(data)?;
     let mut coefficients = predictor.coefficients().clone();
@@ -56,7 +57,7 @@ fn fit_uncalibrated_bare(data: &FitData<'_>) -> Result<ContentionPredictor, FitE
     fit_contention_without_bounds(data).map(|(predictor, _)| predictor)
 }
 
-/// The models alone, and what the report says of them.
+/// The models alone, and the part of the report about them.
 pub(super) struct SoloPart {
     pub kind: GpuKind,
     pub clock: ClockLaw,
@@ -70,7 +71,7 @@ impl SoloPart {
     }
 }
 
-/// Fits all models alone; with `corrected`, through the measured solo latencies.
+/// Fits all models alone; with `corrected`, measured solo latencies correct the curves.
 pub(super) fn fit_solo_part(
     predictor: &'static str,
     data: &FitData<'_>,
@@ -155,7 +156,7 @@ fn data_used(data: &FitData<'_>) -> DataUsed {
     }
 }
 
-/// κ = −α_f / F from the throttled rows of `colocation.csv`.
+/// Fits κ = −α_f / F from the throttled rows of `colocation.csv`.
 fn fit_clock(profile: &Profile) -> (ClockLaw, CoefficientOrigin) {
     let kind = &profile.kind;
     match fit_clock_slope(&profile.colocation, kind) {
@@ -169,7 +170,7 @@ fn fit_clock(profile: &Profile) -> (ClockLaw, CoefficientOrigin) {
     }
 }
 
-/// How many numbers of a solo curve are the GPU's: a, w, g and d.
+/// The number of parameters of a solo curve that describe the GPU: a, w, g and d.
 const GPU_TERMS: usize = 4;
 
 fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
@@ -183,14 +184,14 @@ fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
     }
     let labels: Vec<(String, &str)> =
         symbols.into_iter().map(|(s, u)| (format!("{s} {name}"), u)).collect();
-    // The residuals' own scatter stands for their unknown standard deviation; errors are relative.
+    // The scatter of the residuals estimates their unknown standard deviation; errors are relative.
     #[expect(clippy::cast_precision_loss, reason = "a handful of points")]
     let freedom = (model.solo.len() as f64 - values.len() as f64).max(1.0);
     let scatter = (2.0 * fit.minimum.cost / freedom).sqrt();
-    // With a floor, residuals are already in standard deviations of 2 %.
+    // With a launch floor, residuals are already in units of a standard deviation of 2 %.
     let scatter = if c.curve.launch_ms > 0.0 { 0.02 * scatter.max(1.0) } else { scatter };
     for (i, ((label, unit), value)) in labels.iter().zip(values).enumerate() {
-        // Where launching leads everywhere, the points tell the launch time alone.
+        // Where launching leads at every point, the points determine only the launch time.
         if fit.launch_bound_everywhere && i < GPU_TERMS {
             report.terms.push(term(label, value, unit, CoefficientOrigin::Default, None));
             continue;
@@ -260,7 +261,7 @@ fn note_correlation(report: &mut FitReport, terms: [&str; 2], correlation: Optio
     }
 }
 
-/// As [`fit_contention`], but with the default error bounds: a fifth of the work.
+/// Does the same as [`fit_contention`], but with the default error bounds, which takes a fifth of the work.
 ///
 /// # Errors
 /// As [`fit_contention`].
@@ -370,7 +371,7 @@ pub fn fit_contention_without_bounds(
     Ok((predictor, report))
 }
 
-/// What governs a co-location, measured or assumed.
+/// The numbers that govern a co-location, measured or assumed.
 struct Inferred {
     constants: ContentionConstants,
     launch_measured: bool,
@@ -380,7 +381,7 @@ struct Inferred {
     couplings: Vec<Coupling>,
 }
 
-/// δ from the idle time that each further copy adds; ρ is that of a V100.
+/// Determines δ from the idle time that each further copy adds; ρ0 and ρ1 are those of a V100.
 fn constants_of_copies(profile: &Profile, report: &mut FitReport) -> ContentionConstants {
     let slope = fit_added_idle(&profile.colocation, &profile.kind).map(|[slope, _]| slope);
     let (delta, origin) = match slope.filter(|slope| slope.is_finite() && *slope >= 0.0) {
@@ -395,14 +396,14 @@ fn constants_of_copies(profile: &Profile, report: &mut FitReport) -> ContentionC
     constants
 }
 
-/// The mean γ of another GPU kind.
+/// Returns the mean γ of another GPU kind.
 fn mean_gamma(other: &ContentionCoefficients) -> f64 {
     let gammas: Vec<f64> = other.models.iter().map(|m| m.gamma).collect();
     crate::stats::mean(&gammas).unwrap_or(0.0)
 }
 
-/// γ of a model that no co-located run contains: from its self-pair, else the mean of the other models,
-/// else that of a V100.
+/// Returns γ of a model that is in no co-located run: from its self-pair, else the mean of the other models, else the
+/// default of the pressure unit.
 fn gamma_without_runs(
     model: &ModelProfile,
     solo: &SoloCoefficients,
@@ -426,10 +427,9 @@ fn gamma_without_runs(
     }
 }
 
-/// γ = (active time beside the copy · f/F / active time alone − 1) / (power of one copy − idle power), or over its
-/// pressure where that is not power.
-/// The copies have half of the SMs each; the solo point nearest to that share with the nearest active
-/// time gives the power of one.
+/// Returns γ = (active time beside the copy · f/F / active time alone − 1) / (power of one copy − idle power); where
+/// pressure is not power, the divisor is the pressure. Each copy has half of the SMs. The power of one copy is that of
+/// the solo point whose share is nearest to one half and, among those, whose active time is nearest.
 fn gamma_of_self_pair(
     model: &ModelProfile,
     solo: &SoloCoefficients,
@@ -460,7 +460,7 @@ fn gamma_of_self_pair(
 fn describe_interference(fitted: &InterferenceFit, report: &mut FitReport) {
     for (i, (label, value, unit, error, origin)) in fitted.terms.iter().enumerate() {
         report.terms.push(term(label, *value, unit, *origin, *error));
-        // Numbers that were set beforehand come last, and are no unknowns of the minimum.
+        // Numbers that were fixed beforehand come last and are not unknowns of the minimum.
         let unknowns = if i < fitted.minimum.x.len() { i } else { 0 };
         for (j, other) in fitted.terms[..unknowns].iter().enumerate() {
             note_correlation(report, [&other.0, label], fitted.minimum.correlation(i, j));
@@ -468,7 +468,7 @@ fn describe_interference(fitted: &InterferenceFit, report: &mut FitReport) {
     }
 }
 
-/// Errors on the runs of the fit.
+/// Returns the errors on the runs to which the predictor was fitted.
 fn residuals(predictor: &ContentionPredictor, data: &FitData<'_>) -> Option<ResidualSummary> {
     let (mut fitted, mut measured) = (Vec::new(), Vec::new());
     for run in data.colocated {

@@ -8,15 +8,15 @@ use crate::units::{BatchSize, SmPercent, SmUnits};
 use libm::log;
 use nalgebra::{DMatrix, DVector};
 
-/// Relative noise of the mean of a measured solo latency: means over hundreds of batches repeat to about
-/// 0.1 to 0.3 % where the clock is not throttled.
+/// Relative noise of the mean of a measured solo latency. Means over hundreds of batches are repeatable to about 0.1 to
+/// 0.3 % where the clock is not throttled.
 const NOISE: f64 = 0.001;
-/// Deviations from the curve are at least of this size, so that few points do not look certain.
+/// Lower limit of the typical deviation from the curve, so that few points do not look certain.
 const LEAST_DEVIATION: f64 = 0.01;
 
-/// The corrections of one model: weights of a Gaussian process through ln(measured / curve).
+/// Returns the corrections of one model: weights of a Gaussian process through ln(measured / curve).
 ///
-/// `models` is without corrections. Latencies that the copies alone would exceed are left out.
+/// `models` has no corrections yet. Latencies shorter than the time of the copies alone are left out.
 pub(super) fn corrections(
     models: &SoloModels,
     model: ModelId,
@@ -40,8 +40,8 @@ pub(super) fn corrections(
 /// Relative noise of a measured utilisation.
 const NOISE_OF_PRESSURE: f64 = 0.01;
 
-/// The same for measured utilisations (batch size, share, fraction while a kernel runs), through ln(measured / fitted
-/// pressure).
+/// Does the same for measured utilisations (batch size, share, fraction while a kernel runs), through ln(measured /
+/// fitted pressure).
 pub(super) fn pressure_corrections(
     models: &SoloModels,
     model: ModelId,
@@ -63,7 +63,7 @@ pub(super) fn pressure_corrections(
     weights(&points, NOISE_OF_PRESSURE)
 }
 
-/// Weights of a Gaussian process through deviations with relative noise.
+/// Returns the weights of a Gaussian process through deviations with relative noise.
 fn weights(points: &[((BatchSize, SmUnits), f64)], noise: f64) -> Vec<Correction> {
     if points.is_empty() {
         return Vec::new();

@@ -1,10 +1,9 @@
-//! Curves by non-linear least squares, on the path that the artifact takes.
+//! Curve fits by non-linear least squares, with the same method as the artifact.
 //!
-//! The artifact fits with SciPy's `curve_fit` at its defaults: MINPACK's Levenberg-Marquardt from a
-//! start of ones, forward differences for the Jacobian, tolerances of √ε. On these data the minimum is
-//! so flat that the algorithm stops up to 5 % (in one coefficient) before it. To give the artifact's
-//! coefficients this fit takes the same path: the `levenberg-marquardt` crate is a port of MINPACK, the
-//! Jacobian is formed the same way, start and tolerances are the same.
+//! The artifact fits with SciPy's `curve_fit` at its defaults: MINPACK's Levenberg-Marquardt from a start of ones,
+//! forward differences for the Jacobian, tolerances of √ε. On these data the minimum is so flat that the algorithm
+//! stops up to 5 % (in one coefficient) before it. To reproduce the artifact's coefficients, this fit takes the same
+//! path: the `levenberg-marquardt` crate is a port of MINPACK, and Jacobian, start and tolerances are the same.
 
 use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt};
 use nalgebra::{DVector, Dyn, OMatrix, OVector, storage::Owned};
@@ -12,7 +11,7 @@ use nalgebra::{DVector, Dyn, OMatrix, OVector, storage::Owned};
 /// SciPy's default for `ftol` and `xtol`.
 const TOLERANCE: f64 = 1.490_12e-8;
 
-/// A curve in one or more inputs, with the points that it is to pass.
+/// A curve in one or more inputs, with the points to fit.
 struct CurveProblem<'p, X, F> {
     points: &'p [(X, f64)],
     curve: F,
@@ -43,7 +42,7 @@ impl<X, F: Fn(&X, &[f64]) -> f64> LeastSquaresProblem<f64, Dyn, Dyn> for CurvePr
         Some(DVector::from_iterator(self.points.len(), residuals))
     }
 
-    /// Forward differences as MINPACK's `fdjac2` forms them.
+    /// Computes forward differences in the same way as MINPACK's `fdjac2`.
     fn jacobian(&self) -> Option<OMatrix<f64, Dyn, Dyn>> {
         let mut jacobian =
             OMatrix::<f64, Dyn, Dyn>::zeros(self.points.len(), self.parameters.len());
@@ -62,7 +61,7 @@ impl<X, F: Fn(&X, &[f64]) -> f64> LeastSquaresProblem<f64, Dyn, Dyn> for CurvePr
     }
 }
 
-/// The N parameters, from a start of ones, that minimise Σ (curve(x) − y)² over the points (x, y).
+/// Returns the N parameters that minimise Σ (curve(x) − y)² over the points (x, y), from a start of ones.
 ///
 /// `None` with fewer points than parameters, or when the iteration does not converge to finite numbers.
 pub(super) fn fit_curve<const N: usize, X>(
@@ -82,7 +81,7 @@ pub(super) fn fit_curve<const N: usize, X>(
     (report.termination.was_successful() && fitted.iter().all(|v| v.is_finite())).then_some(fitted)
 }
 
-/// Slope and intercept of the line through points (x, y); `None` for fewer than two different x.
+/// Returns slope and intercept of the line through points (x, y); `None` for fewer than two different x.
 pub(super) fn fit_line(points: &[(f64, f64)]) -> Option<[f64; 2]> {
     let first = points.first()?.0;
     let varied = points.iter().any(|(x, _)| x.total_cmp(&first).is_ne());

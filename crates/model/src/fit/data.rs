@@ -1,4 +1,4 @@
-//! What a fit is given.
+//! The input of a fit.
 
 use crate::domain::ModelName;
 use crate::predictor::contention::ContentionCoefficients;
@@ -6,37 +6,37 @@ use crate::predictor::solo::PressureUnit;
 use crate::predictor::{Member, Predictor};
 use crate::profile::{ColocatedRun, Profile, SoloTable};
 
-/// What measured solo latencies are used for.
+/// The use of measured solo latencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SoloUse {
-    /// They replace the fitted curve where they were measured, in the fit and in predictions: for tables
-    /// of the configurations that will be served.
+    /// In the fit and in predictions: they replace the fitted curve where they were measured. For tables of the
+    /// configurations that will be served.
     #[default]
     Everywhere,
-    /// Only to separate interference from errors of the curve while fitting: for solo runs that were
-    /// taken beside co-located runs and say little of other configurations.
+    /// Only in the fit, to separate interference from errors of the curve. For solo runs that were measured together
+    /// with co-located runs and tell little about other configurations.
     WhileFitting,
 }
 
-/// Everything measured that a fit may use.
+/// All measurements that a fit may use.
 #[derive(Debug, Clone, Copy)]
 pub struct FitData<'d> {
-    /// The profile: solo points, and whatever else it holds.
+    /// The profile: solo points, and all else that it holds.
     pub profile: &'d Profile,
     /// Measured co-locations.
     pub colocated: &'d [ColocatedRun],
     /// Measured solo latencies.
     pub solo: &'d SoloTable,
-    /// What they are used for.
+    /// The use of the measured solo latencies.
     pub solo_use: SoloUse,
-    /// What stands for the pressure on the memory system; `None` takes the best that was measured.
+    /// The quantity that represents the pressure on the memory system; `None`: the best one that was measured.
     pub pressure: Option<PressureUnit>,
-    /// Constants of another GPU kind in place of the defaults, where no co-location was measured.
+    /// Constants of another GPU kind, to be used instead of the defaults where no co-location was measured.
     pub other: Option<&'d ContentionCoefficients>,
 }
 
 impl<'d> FitData<'d> {
-    /// All that a profile folder holds.
+    /// Returns all data of a profile folder.
     #[must_use]
     pub fn of(profile: &'d Profile) -> Self {
         Self {
@@ -49,23 +49,23 @@ impl<'d> FitData<'d> {
         }
     }
 
-    /// The same with other co-located runs.
+    /// Returns the same data with other co-located runs.
     #[must_use]
     pub fn with_colocated(self, colocated: &'d [ColocatedRun]) -> Self {
         Self { colocated, ..self }
     }
 
-    /// The same with another solo table.
+    /// Returns the same data with another solo table.
     #[must_use]
     pub fn with_solo(self, solo: &'d SoloTable, solo_use: SoloUse) -> Self {
         Self { solo, solo_use, ..self }
     }
 }
 
-/// The members of a run as a predictor sees them; the name of the model that it does not know otherwise.
+/// Returns the members of a run as a predictor takes them.
 ///
 /// # Errors
-/// When a model of the run is none of the predictor's.
+/// When the predictor does not know a model of the run: with the name of that model.
 pub fn members_of<P: Predictor + ?Sized>(
     predictor: &P,
     run: &ColocatedRun,

@@ -1,8 +1,8 @@
-//! Why a profile could not be fitted, or a coefficients file not be used.
+//! Errors of fits and coefficients files.
 
 use std::path::PathBuf;
 
-/// Why a profile could not be fitted, or a coefficients file not be used.
+/// The reason why a profile cannot be fitted or a coefficients file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
@@ -10,13 +10,13 @@ pub enum FitError {
     #[error("predictor {predictor} cannot be fitted: {what}")]
     Missing {
         predictor: &'static str,
-        /// What is missing, and where it would stand.
+        /// The missing measurement, and the file in which it belongs.
         what: String,
     },
-    /// The numbers are there but determine no usable coefficients.
+    /// The measurements exist but do not determine usable coefficients.
     #[error("predictor {predictor} cannot be fitted: {what}")]
     Degenerate { predictor: &'static str, what: String },
-    /// No predictor of that name.
+    /// No predictor has that name.
     #[error("no predictor {name:?}; the predictors are: {known}")]
     Unknown { name: String, known: String },
     /// A coefficients file cannot be read or used.

@@ -17,25 +17,25 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// No file of coefficients is longer, in bytes.
+/// The maximum length of a coefficients file, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// Relative errors of a fitted curve on the points it was fitted to.
+/// The relative errors of a fitted curve on the points to which it was fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResidualSummary {
-    /// How many points.
+    /// Number of points.
     pub points: usize,
     /// Mean absolute relative error in percent.
     pub mape_pct: f64,
-    /// Mean relative error in percent; positive when the fit is too slow.
+    /// Mean relative error in percent; positive when fitted times are too long.
     pub bias_pct: f64,
     /// Largest absolute relative error in percent.
     pub max_pct: f64,
 }
 
 impl ResidualSummary {
-    /// Compares a fitted curve with its points; both slices are equally long, not empty and positive.
+    /// Compares a fitted curve with its points. Both slices must have the same length, not be empty, and be positive.
     pub(super) fn new(fitted: &[f64], measured: &[f64]) -> Self {
         let largest = fitted.iter().zip(measured).map(|(f, m)| (f / m - 1.0).abs() * 100.0);
         Self {
@@ -47,7 +47,7 @@ impl ResidualSummary {
     }
 }
 
-/// A fitted predictor as a JSON document; the key `predictor` says which.
+/// A fitted predictor as a JSON document; the key `predictor` names the predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "predictor", rename_all = "snake_case")]
 pub enum CoefficientsFile {
@@ -63,13 +63,13 @@ pub enum CoefficientsFile {
     SoloScaled(IsolatedFile),
 }
 
-/// iGniter's predictor.
+/// The coefficients of iGniter's predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IgniterFile {
     /// The GPU kind.
     pub kind: KindFile,
-    /// Where the measurements come from.
+    /// The source of the measurements.
     pub source: String,
     /// Numbers of the GPU kind.
     pub hardware: HardwareCoefficients,
@@ -77,27 +77,27 @@ pub struct IgniterFile {
     pub models: Vec<ModelFile>,
 }
 
-/// The contention predictor.
+/// The coefficients of the contention predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContentionFile {
     /// The GPU kind.
     pub kind: KindFile,
-    /// Where the measurements come from.
+    /// The source of the measurements.
     pub source: String,
     /// The fitted numbers.
     pub coefficients: ContentionCoefficients,
-    /// What the fit says of them.
+    /// The report of the fit.
     pub report: FitReport,
 }
 
-/// gpu-lets' regression.
+/// The coefficients of gpu-lets' regression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GpuletsFile {
     /// The GPU kind.
     pub kind: KindFile,
-    /// Where the measurements come from.
+    /// The source of the measurements.
     pub source: String,
     /// The clock under the power cap.
     pub clock: ClockLaw,
@@ -105,29 +105,29 @@ pub struct GpuletsFile {
     pub models: Vec<SoloCoefficients>,
     /// The regression.
     pub coefficients: GpuletsCoefficients,
-    /// What the fit says of them.
+    /// The report of the fit.
     pub report: FitReport,
 }
 
-/// Solo latency, times a constant where `factor` is given.
+/// The coefficients of a predictor of solo latencies, multiplied by a constant where `factor` is given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IsolatedFile {
     /// The GPU kind.
     pub kind: KindFile,
-    /// Where the measurements come from.
+    /// The source of the measurements.
     pub source: String,
     /// The clock under the power cap.
     pub clock: ClockLaw,
     /// The models alone.
     pub models: Vec<SoloCoefficients>,
-    /// The constant.
+    /// The constant factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<f64>,
-    /// Error bounds, where co-located runs calibrated them.
+    /// Error bounds, where they were calibrated on co-located runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<ErrorBounds>,
-    /// What the fit says of them.
+    /// The report of the fit.
     pub report: FitReport,
 }
 
@@ -143,21 +143,21 @@ pub struct KindFile {
     pcie_bytes_per_ms: f64,
     memory_bytes: Option<Bytes>,
     price_per_hour: Dollars,
-    /// How much execution times of models vary, where measured.
+    /// The coefficients of variation of the models' execution times, where measured.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     noise_cv: BTreeMap<ModelName, f64>,
-    /// How shares were applied when it was measured.
+    /// The mechanism by which shares were applied in the measurement.
     #[serde(default, skip_serializing_if = "SmSharing::is_default")]
     mps: SmSharing,
 }
 
-/// One model of iGniter's predictor.
+/// The coefficients of one model for iGniter's predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
     /// The fitted numbers.
     pub coefficients: ModelCoefficients,
-    /// Errors of the active-time curve on its own points.
+    /// The errors of the active-time curve on its own points.
     pub active_time_residuals: ResidualSummary,
     /// The measured range.
     pub validity: Validity,
@@ -183,7 +183,7 @@ impl KindFile {
         self.units
     }
 
-    /// Makes it the kind of a slice with these units; `shared` gives its power cap, idle power and price.
+    /// Turns the kind into that of a slice with `units` units; `shared` returns its power cap, idle power and price.
     pub(super) fn in_slice<E>(
         &mut self,
         slice: &crate::profile::Slice,
@@ -217,7 +217,7 @@ impl KindFile {
 }
 
 impl CoefficientsFile {
-    /// Describes iGniter's predictor. `residuals` has one entry for each model of the profile.
+    /// Creates the file of iGniter's predictor. `residuals` has one entry for each model of the profile.
     #[must_use]
     pub(super) fn igniter(
         predictor: &IgniterPredictor,
@@ -239,7 +239,7 @@ impl CoefficientsFile {
         })
     }
 
-    /// The name of the predictor.
+    /// Returns the name of the predictor.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -262,7 +262,7 @@ impl CoefficientsFile {
         kind.price_per_hour = price;
     }
 
-    /// The range in which a model was measured.
+    /// Returns the range in which a model was measured.
     #[must_use]
     pub fn validity(&self, model: &ModelName) -> Option<&Validity> {
         let solo = |models: &'_ [SoloCoefficients]| models.iter().position(|m| &m.name == model);
@@ -281,7 +281,7 @@ impl CoefficientsFile {
         }
     }
 
-    /// What the fit says of itself; iGniter's carries residuals with each model instead.
+    /// Returns the report of the fit; iGniter's file has residuals for each model instead.
     #[must_use]
     pub fn report(&self) -> Option<&FitReport> {
         match self {
@@ -292,7 +292,7 @@ impl CoefficientsFile {
         }
     }
 
-    /// The JSON text, ending in a line break.
+    /// Returns the JSON text, which ends with a line break.
     ///
     /// # Panics
     /// Never: the numbers of a fit are finite.
@@ -304,15 +304,15 @@ impl CoefficientsFile {
     /// Reads a file that [`CoefficientsFile::to_json`] wrote.
     ///
     /// # Errors
-    /// When it cannot be read, is no such document, or holds numbers that no fit gives.
+    /// When the file cannot be read, is not such a document, or holds numbers that no fit gives.
     pub fn read(path: &Path) -> Result<Self, FitError> {
         Ok(Self::read_text(path)?.0)
     }
 
-    /// As [`CoefficientsFile::read`], with the text that stands there.
+    /// Does the same as [`CoefficientsFile::read`], and also returns the text of the file.
     ///
     /// # Errors
-    /// As those.
+    /// As [`CoefficientsFile::read`].
     pub fn read_text(path: &Path) -> Result<(Self, String), FitError> {
         let error = |message: String| FitError::File { path: path.to_owned(), message };
         let text = crate::input::read_text(path, LONGEST).map_err(|e| error(e.to_string()))?;
@@ -322,7 +322,7 @@ impl CoefficientsFile {
     /// Reads the text of a file that [`CoefficientsFile::to_json`] wrote.
     ///
     /// # Errors
-    /// When it is no such document, or holds numbers that no fit gives: all of them.
+    /// When the text is not such a document, or holds numbers that no fit gives; the message lists these numbers.
     pub fn parse(text: &str) -> Result<Self, String> {
         let no_file = |e| format!("is no coefficients file of `igniter fit`: {e}");
         let document: serde_json::Value = serde_json::from_str(text).map_err(no_file)?;
@@ -343,7 +343,7 @@ impl CoefficientsFile {
         }
     }
 
-    /// Refuses what would make a predictor panic or give no numbers.
+    /// Rejects values with which a predictor would panic or give no finite numbers.
     fn check(&self) -> Result<(), String> {
         let kind = self.kind();
         if !(kind.pcie_bytes_per_ms.is_finite() && kind.pcie_bytes_per_ms > 0.0) {
@@ -376,7 +376,7 @@ impl CoefficientsFile {
         models.into_iter().try_for_each(check_solo)
     }
 
-    /// The predictor that the file describes.
+    /// Creates the predictor that the file describes.
     #[must_use]
     pub fn predictor(&self) -> Box<dyn Predictor> {
         let kind = self.kind().gpu_kind();

@@ -1,4 +1,4 @@
-//! Fits iGniter's predictor to a profile, step by step as the paper's artifact does.
+//! Fits iGniter's predictor to a profile, with the same steps as the paper's artifact.
 
 use super::curve::{fit_curve, fit_line};
 use super::{CoefficientsFile, FitError, ResidualSummary};
@@ -22,7 +22,7 @@ const PREDICTOR: &str = "igniter";
 ///    capped power by the linear growth of the points before.
 ///
 /// # Errors
-/// When the profile lacks a measurement that a step needs, or a step determines no finite numbers.
+/// When the profile lacks a measurement that a step needs, or when a step does not give finite numbers.
 pub fn fit_igniter(profile: &Profile) -> Result<(IgniterPredictor, CoefficientsFile), FitError> {
     let hardware = fit_hardware(profile)?;
     let mut models = Vec::new();
@@ -45,7 +45,7 @@ fn degenerate(what: String) -> FitError {
     FitError::Degenerate { predictor: PREDICTOR, what }
 }
 
-/// How much slower than full clock the GPU ran: f / F.
+/// Returns the ratio of the clock to the full clock: f / F.
 fn clock_ratio(clock_mhz: f64, kind: &GpuKind) -> f64 {
     clock_mhz / kind.max_clock.get()
 }
@@ -68,8 +68,8 @@ fn fit_hardware(profile: &Profile) -> Result<HardwareCoefficients, FitError> {
     })
 }
 
-/// Slope and intercept of the line through the idle time between kernels (in ms, at full clock) that
-/// n = 2, 3, … co-located copies add.
+/// Returns slope and intercept of the line through the additional idle time between kernels (in ms, at full clock) of n
+/// = 2, 3, … co-located copies.
 pub(super) fn fit_added_idle(points: &[ColocationPoint], kind: &GpuKind) -> Option<[f64; 2]> {
     let alone = points.first()?.idle_per_kernel.get();
     let added: Vec<(f64, f64)> = points[1..]
@@ -82,8 +82,8 @@ pub(super) fn fit_added_idle(points: &[ColocationPoint], kind: &GpuKind) -> Opti
     fit_line(&added)
 }
 
-/// α_f. Points below the maximum clock are throttled: their power is the cap, not the demand, so the
-/// demand is extrapolated from the points before by their mean growth.
+/// Fits α_f. Points below the maximum clock are throttled: their power is the cap, not the demand, so the demand is
+/// extrapolated from the preceding points by their mean growth.
 pub(super) fn fit_clock_slope(points: &[ColocationPoint], kind: &GpuKind) -> Result<f64, FitError> {
     let full = points.iter().take_while(|p| p.clock >= kind.max_clock).count();
     if full < 2 || full == points.len() {
@@ -152,7 +152,7 @@ fn fit_model(
         .filter(|p| p.clock.is_none_or(|clock| clock >= kind.max_clock))
         .filter_map(|p| Some((images_per_s(p), p.power?.get() - kind.idle_power.get())))
         .collect();
-    // Where no power was measured at all, no cap is ever reached.
+    // Where no power was measured at all, the model draws none, so that no cap is ever reached.
     let unmeasured = model.solo.iter().all(|p| p.power.is_none());
     let power = if unmeasured { Some([0.0, 0.0]) } else { fit_line(&power_points) };
     let power = power.ok_or_else(|| {

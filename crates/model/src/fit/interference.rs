@@ -1,4 +1,4 @@
-//! γ, π, δ, ρ, λ and couplings from measured co-locations, with priors (a maximum-a-posteriori fit).
+//! Fits γ, π, δ, ρ, λ and couplings to measured co-locations, with priors (a maximum-a-posteriori fit).
 
 use super::FitError;
 use super::least_squares::{Minimum, Unknown, minimise};
@@ -12,13 +12,13 @@ use crate::predictor::solo::{PressureUnit, SoloModels, SoloTerm, longer};
 use crate::profile::{ColocatedRun, SoloTable};
 use libm::log;
 
-/// Relative size of a residual that counts as one standard deviation.
+/// The relative residual that counts as one standard deviation.
 const SCALE: f64 = 0.012;
-/// Beyond this many standard deviations a residual counts less and less: e / √(1 + |e| / 3).
+/// Beyond this many standard deviations, residuals get less weight: e / √(1 + |e| / 3).
 const ROBUST: f64 = 3.0;
-/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W (for a cap of 300 W; a watt of a larger GPU disturbs less),
-/// γ for utilisation and for what stands in for it, δ in µs, ρ0, ρ1, ρ, λ, λ', π, what single models suffer more
-/// in launching, s; s lies in [0, 1.3].
+/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W (for a cap of 300 W; a watt of a larger GPU disturbs less), γ
+/// for utilisation and for the quantities that replace it, δ in µs, ρ0, ρ1, ρ, λ, λ', the launch factor of single
+/// models, π, and s; s lies in [0, 1.3].
 const GAMMA_OF_POWER: (f64, f64) = (3.0, 0.8);
 const GAMMA_CAP_W: f64 = 300.0;
 const GAMMA_OF_UTILISATION: (f64, f64) = (0.5, 0.2);
@@ -33,19 +33,19 @@ const LAUNCH_FACTOR: (f64, f64) = (1.0, 0.08);
 const PRESSURE: (f64, f64) = (1.0, 0.15);
 const STRENGTH: (f64, f64) = (0.5, 0.5);
 const LARGEST_STRENGTH: f64 = 1.3;
-/// A member is deep below its launch floor where the GPU needs less than this part of it.
+/// A member is deep below its launch floor where its GPU time is less than this part of the launch time.
 const DEEP: f64 = 0.5;
-/// With fewer runs λ is set from the deep members alone, and each model suffers alike: fitted to runs of which few
-/// are deep, λ takes over errors of everything else.
+/// With fewer runs than this, λ is set from the deep members alone and is the same for all models. If λ were fitted to
+/// runs of which few are deep, it would absorb the errors of all other terms.
 const RUNS_FOR_LAUNCH: usize = 24;
 
-/// A member of a run with everything that does not depend on the unknowns.
+/// A member of a run, with everything that does not depend on the unknowns.
 struct ObservedMember {
     model: usize,
     share: Share,
     /// Model and pressure of each co-runner.
     others: Vec<(usize, f64)>,
-    /// For each co-runner the position of its coupling; none where shares sum to more than 100 %.
+    /// The index of the coupling with each co-runner; empty where shares sum to more than 100 %.
     couplings: Vec<usize>,
     phi: f64,
     members: usize,
@@ -53,7 +53,7 @@ struct ObservedMember {
 }
 
 impl ObservedMember {
-    /// Latency in ms over the measured one, as a logarithm in standard deviations.
+    /// Returns the logarithm of predicted over measured latency, in standard deviations.
     fn misfit(
         &self,
         constants: &ContentionConstants,
@@ -74,19 +74,19 @@ impl ObservedMember {
         log(predicted / self.measured_ms) / SCALE
     }
 
-    /// Whether the launch floor is far above the GPU time, so that the latency tells λ and nothing else.
+    /// Returns whether the launch floor is far above the GPU time, so that the latency depends on λ and little else.
     fn is_deep(&self) -> bool {
         self.share.time_ms < DEEP * self.share.launch_ms
     }
 
-    /// Execution in company over execution alone.
+    /// Returns the ratio of the execution time in company to that alone.
     fn slowdown(&self) -> f64 {
         let alone = longer(self.share.time_ms, self.share.launch_ms);
         (self.measured_ms - self.share.transfer_ms) / alone
     }
 }
 
-/// The numbers that co-located runs determine.
+/// The result of a fit to co-located runs.
 pub(super) struct InterferenceFit {
     pub constants: ContentionConstants,
     /// Whether λ was measured.
@@ -95,15 +95,15 @@ pub(super) struct InterferenceFit {
     pub gamma: Vec<Option<f64>>,
     /// π of each model; 1 for a model that no run contains.
     pub pressure: Vec<f64>,
-    /// What each model suffers more in launching; 1 where no run tells.
+    /// The launch factor of each model; 1 where no run determines it.
     pub launch_factor: Vec<f64>,
     pub couplings: Vec<Coupling>,
-    /// (term, value, unit, standard error, origin) of every unknown, in their order.
+    /// (term, value, unit, standard error, origin) of every unknown, in order.
     pub terms: Vec<(String, f64, &'static str, Option<f64>, CoefficientOrigin)>,
     pub minimum: Minimum,
 }
 
-/// What an unknown stands for.
+/// The quantity that an unknown stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UnknownQuantity {
     Gamma(usize),
@@ -126,14 +126,14 @@ impl Unknowns {
         self.0.iter().position(|(known, _)| *known == number)
     }
 
-    /// The places of one kind of number for models or pairs 0 … n − 1.
+    /// Returns the indexes of one kind of unknown for models or pairs 0 … n − 1.
     fn places(&self, n: usize, of: impl Fn(usize) -> UnknownQuantity) -> Vec<Option<usize>> {
         (0..n).map(|i| self.place(of(i))).collect()
     }
 }
 
-/// Fits all unknowns to the runs. GPU times alone are the measured ones where the solo table has the very
-/// configuration, and the curve's otherwise.
+/// Fits all unknowns to the runs. The GPU time of a member alone is the measured one where the solo table has exactly
+/// its configuration, and that of the curve otherwise.
 pub(super) fn fit_interference(
     solo: &SoloModels,
     runs: &[ColocatedRun],
@@ -260,13 +260,13 @@ pub(super) fn fit_interference(
     })
 }
 
-/// The unit in which γ is fitted, so that it is of the order of 1.
+/// Returns the unit in which γ is fitted, so that its value is of the order of 1.
 fn gamma_scale(unit: PressureUnit) -> f64 {
     if unit == PressureUnit::Power { 1e-4 } else { 1.0 }
 }
 
-/// λ where runs are few: the lower median of the slowdowns of deep members of pairs and, twice, of the prior's mean. Some
-/// models have a slow mode now and then, which would pull a mean up.
+/// Returns λ where runs are few: the lower median of the slowdowns of deep members of pairs, together with two copies
+/// of the prior's mean. A mean would be pulled up by the slow mode that some models enter now and then.
 fn fixed_launch(observed: &[ObservedMember], runs: usize) -> Option<f64> {
     let deep = observed.iter().filter(|o| o.members == 2 && o.is_deep());
     let mut slowdowns: Vec<f64> = deep.map(ObservedMember::slowdown).collect();
@@ -299,7 +299,7 @@ fn unknowns(
     let mut unknowns: Vec<(UnknownQuantity, (f64, f64))> =
         victims.map(|m| (UnknownQuantity::Gamma(*m), gamma)).collect();
     unknowns.push((UnknownQuantity::Delta, DELTA));
-    // Without copies of their own, ρ stands for what they suffer.
+    // Where copies are not known separately, ρ takes the place of ρ0 and ρ1.
     if observed.iter().any(|o| o.share.transfer_ms > 0.0) {
         unknowns.extend([(UnknownQuantity::Rho0, RHO0), (UnknownQuantity::Rho1, RHO1)]);
     } else {
@@ -355,7 +355,7 @@ fn observe(
             .latency_ms(&run.members[i].model, member.batch, member.sm)
             .and_then(|ms| solo.term_from_latency(member, ms));
         let own = match measured {
-            // Alone with its share it is as far from the curve as with a part of it.
+            // The deviation from the curve is assumed to be the same with the whole share as with a part of it.
             Some(found) if part < 1.0 => {
                 let curve = solo.term(member);
                 let launch =
@@ -406,8 +406,8 @@ fn observe(
     Ok(())
 }
 
-/// Finds the strength of single couplings while everything else stays as it is: for a pair that was
-/// measured after the fit.
+/// Fits the strengths of single couplings and keeps all other coefficients fixed, for pairs that were measured after
+/// the fit.
 #[must_use]
 pub fn couplings_from(
     predictor: &crate::predictor::contention::ContentionPredictor,

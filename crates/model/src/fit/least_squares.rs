@@ -2,10 +2,10 @@
 
 use nalgebra::{DMatrix, DVector};
 
-/// Minimises |A x − y|² over x ≥ 0 by trying every set of unknowns that may be above zero: exact, and
-/// quick enough for the two to four unknowns that occur here. Rows are (coefficients, right-hand side).
+/// Minimises |A x − y|² over x ≥ 0 by trying every set of unknowns that may be above zero. This is exact, and fast
+/// enough for the two to four unknowns that occur here. Rows are (coefficients, right-hand side).
 ///
-/// `None` without rows, and when no set determines finite numbers.
+/// `None` without rows, and when no set gives finite numbers.
 pub(super) fn non_negative<const N: usize>(rows: &[([f64; N], f64)]) -> Option<[f64; N]> {
     let mut best: Option<(f64, [f64; N])> = None;
     for set in 0..1_u32 << N {
@@ -25,7 +25,7 @@ pub(super) fn non_negative<const N: usize>(rows: &[([f64; N], f64)]) -> Option<[
     best.filter(|_| !rows.is_empty()).map(|(_, x)| x)
 }
 
-/// Least squares in the unknowns of `free`, the others zero. Columns are scaled to length 1.
+/// Solves the least-squares problem in the unknowns of `free`; the others are zero. Columns are scaled to length 1.
 fn solve<const N: usize>(rows: &[([f64; N], f64)], free: &[usize]) -> Option<[f64; N]> {
     let mut x = [0.0; N];
     if free.is_empty() {
@@ -55,38 +55,38 @@ pub(super) struct Unknown {
     pub upper: f64,
 }
 
-/// Where a non-linear problem has its least squares.
+/// The minimum of a non-linear least-squares problem.
 #[derive(Debug, Clone)]
 pub(super) struct Minimum {
     pub x: Vec<f64>,
-    /// Half of the sum of squares.
+    /// Half the sum of squares.
     pub cost: f64,
-    /// Covariance of the unknowns for residuals of standard deviation 1; zero for one that lies at a
-    /// bound. `None` when the data do not determine all others.
+    /// Covariance of the unknowns for residuals of standard deviation 1; zero for an unknown at a bound. `None` when
+    /// the data do not determine all other unknowns.
     pub covariance: Option<DMatrix<f64>>,
 }
 
 impl Minimum {
-    /// Correlation of two unknowns; `None` where it is not defined.
+    /// Returns the correlation of two unknowns; `None` where it is not defined.
     pub(super) fn correlation(&self, i: usize, j: usize) -> Option<f64> {
         let c = self.covariance.as_ref()?;
         let scale = (c[(i, i)] * c[(j, j)]).sqrt();
         (scale > 0.0).then(|| c[(i, j)] / scale)
     }
 
-    /// Standard error of an unknown for residuals of standard deviation 1.
+    /// Returns the standard error of an unknown for residuals of standard deviation 1.
     pub(super) fn standard_error(&self, i: usize) -> Option<f64> {
         Some(self.covariance.as_ref()?[(i, i)].sqrt()).filter(|e| *e > 0.0)
     }
 }
 
-/// Relative step of the central differences, and its least base.
+/// Relative step of the central differences, and the least magnitude to which it applies.
 const STEP: f64 = 1e-6;
 const LEAST_BASE: f64 = 0.1;
 const ITERATIONS: usize = 200;
 
-/// Levenberg-Marquardt between bounds: unknowns that the gradient pushes against a bound are held
-/// there, the others take a damped Gauss-Newton step that is cut at the bounds.
+/// Minimises a sum of squares by Levenberg-Marquardt between bounds: unknowns that the gradient pushes against a bound
+/// are held there; the others take a damped Gauss-Newton step that is clipped at the bounds.
 ///
 /// `None` when the residuals are not finite at the start.
 pub(super) fn minimise(

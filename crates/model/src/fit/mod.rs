@@ -1,7 +1,7 @@
-//! From a measured profile to the coefficients of a predictor, with residuals and range of validity.
+//! Fits: from a measured profile to the coefficients of a predictor, with residuals and range of validity.
 //!
-//! [`fit_predictor`] fits any predictor by name. [`FitData`] says what was measured; every fit takes what
-//! it can use and says in its [`FitReport`] what it had and what it had to assume.
+//! [`fit_predictor`] fits any predictor by name. [`FitData`] holds the measurements; every fit uses those that it can,
+//! and its [`FitReport`] lists the data used and the assumptions made.
 
 mod baselines;
 mod calibration;

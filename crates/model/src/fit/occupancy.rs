@@ -1,4 +1,4 @@
-//! From recorded kernel launches to the wave count of the predictor.
+//! Computes the wave count of the predictor from recorded kernel launches.
 
 use super::solo::fit_curve_points;
 use crate::domain::GpuKind;
@@ -13,10 +13,10 @@ const BLOCKS: u32 = 32;
 const WARPS: u32 = 64;
 const REGISTERS: u32 = 65_536;
 const SHARED_MEMORY: u32 = 98_304;
-/// Registers are handed out to warps in steps of 256, shared memory to blocks in steps of 256 bytes.
+/// Registers are allocated to warps in steps of 256, shared memory to blocks in steps of 256 bytes.
 const GRANULARITY: u32 = 256;
 
-/// How many blocks of a kernel an SM runs at once.
+/// Returns the number of blocks of a kernel that an SM runs at once.
 fn blocks_per_sm(kernel: &KernelLaunch) -> u32 {
     let warps = kernel.threads_per_block.div_ceil(32);
     let mut blocks = BLOCKS.min(WARPS / warps);
@@ -31,10 +31,10 @@ fn blocks_per_sm(kernel: &KernelLaunch) -> u32 {
     blocks.max(1)
 }
 
-/// How many requests a block of a matrix product handles: the second number of its tile, `32` in
-/// `sgemm_128x32`. Fully connected layers are products of a weight matrix with the batch: as long as the
-/// batch fits into one tile, it launches the same blocks. Convolutions work on images, so their blocks
-/// grow with the batch.
+/// Returns the number of requests that a block of a matrix product handles: the second number of its tile, `32` in
+/// `sgemm_128x32`. Fully connected layers are products of a weight matrix with the batch, so they launch the same
+/// number of blocks as long as the batch fits into one tile. Convolutions work on images, so their blocks grow with the
+/// batch.
 fn requests_per_block(name: &str) -> Option<u32> {
     const CONVOLUTIONS: [&str; 4] = ["conv", "winograd", "implicit", "cudnn"];
     if !name.contains("gemm") || CONVOLUTIONS.iter().any(|c| name.contains(c)) {
@@ -48,13 +48,13 @@ fn requests_per_block(name: &str) -> Option<u32> {
     tile.filter(|columns| *columns > 0)
 }
 
-/// SMs of a share: the granted units, of two SMs each.
+/// Returns the number of SMs of a share: two for each granted unit.
 fn sms(kind: &GpuKind, sm: SmPercent) -> u32 {
     2 * crate::predictor::solo::granted_units(kind, sm).get()
 }
 
-/// The wave count of a model, its smooth fit taken on the profile's own points; `None` without a kernel
-/// list, or when the fit of W fails.
+/// Returns the wave count of a model, with its smooth fit on the profile's own points. `None` without a kernel list, or
+/// when the fit of W fails.
 pub(super) fn waves(model: &ModelProfile, kind: &GpuKind) -> Option<Waves> {
     let first = model.kernel_list.first()?;
     let kernels = model.kernel_list.iter().map(|kernel| WaveKernel {

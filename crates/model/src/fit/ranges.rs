@@ -1,15 +1,15 @@
-//! The range of every number in a file of coefficients.
+//! The valid range of every number in a coefficients file.
 //!
-//! A number has its range by the key that it stands at, in whatever table or list. The ranges are wide: they are those of
-//! quantities that exist, so that whoever mistypes an exponent or a sign hears of it, and no fit that works is refused. Keys
-//! that are not listed (values of the report, say) may hold any number up to [`ANY`].
+//! The range of a number depends on its key, in whatever table or list the key is. The ranges are wide and cover all
+//! realistic quantities: a mistyped exponent or sign is reported, and no valid fit is rejected. Keys that are not
+//! listed (values of the report, for example) may hold any number up to [`ANY`].
 
 use serde_json::Value;
 
-/// The greatest magnitude of a number that has no range of its own.
+/// The greatest magnitude of a number without a range of its own.
 const ANY: f64 = 1e15;
 
-/// A key, the least and the greatest number that may stand there, and their unit.
+/// A key, the least and the greatest value allowed for it, and their unit.
 type KeyRange = (&'static str, f64, f64, &'static str);
 
 #[rustfmt::skip]
@@ -19,7 +19,7 @@ const RANGES: [KeyRange; 58] = [
     ("idle_power_w", 0.0, 1e5, "W"), ("pcie_bytes_per_ms", 1e3, 1e12, "bytes/ms"),
     ("memory_bytes", 0.0, 1e15, "bytes"), ("price_per_hour", 0.0, 1e6, "$/h"),
     ("noise_cv", 0.0, 10.0, ""),
-    // iGniter's form, some of whose numbers come out negative.
+    // iGniter's form, some of whose coefficients can be negative.
     ("alpha_f_mhz_per_w", -1e4, 0.0, "MHz/W"), ("alpha_sch_ms_per_kernel", -1e3, 1e3, "ms"),
     ("beta_sch_ms_per_kernel", -1e3, 1e3, "ms"), ("k", -1e9, 1e9, ""), ("power", -1e6, 1e6, "W"),
     ("l2", -1e6, 1e6, "%"), ("alpha_cache", -1e3, 1e3, ""), ("kernels", 0.0, 1e9, ""),
@@ -32,12 +32,12 @@ const RANGES: [KeyRange; 58] = [
     ("weight", -1e6, 1e6, ""), ("duration_ms", 0.0, 1e6, "ms"), ("blocks", 1.0, 4_294_967_296.0, ""),
     ("blocks_per_sm", 1.0, 4096.0, ""), ("requests_per_block", 1.0, 1e6, ""), ("sms", 1.0, 1e5, ""),
     ("factor", 1e-3, 1e3, ""),
-    // Together.
+    // Co-locations.
     ("kappa_per_w", 0.0, 10.0, "1/W"), ("delta_ms_per_kernel", 0.0, 1e3, "ms"),
     ("rho0", 0.0, 1e3, ""), ("rho1", 0.0, 1e3, ""), ("gamma_per_w", 0.0, 1e3, "1/W"),
     ("pressure", 0.0, 1e6, ""), ("strength", 0.0, 1e6, ""), ("regression", -1e6, 1e6, ""),
     ("l2_pct", 0.0, 1e4, "%"), ("dram_pct", 0.0, 1e4, "%"),
-    // What is known of errors.
+    // Errors and calibration.
     ("two_sided_pct", 0.0, 1e6, "%"), ("one_sided_pct", -100.0, 1e6, "%"),
     ("drift_pct", 0.0, 1e6, "%"), ("calibrated_on", 0.0, 1e12, ""),
     ("largest_co_location", 0.0, 1e6, ""), ("points", 0.0, 1e12, ""), ("mape_pct", 0.0, 1e9, "%"),
@@ -45,10 +45,10 @@ const RANGES: [KeyRange; 58] = [
     ("solo_points", 0.0, 1e12, ""), ("colocated_runs", 0.0, 1e12, ""),
 ];
 
-/// How many numbers a message lists.
+/// The maximum number of values listed in a message.
 const LISTED: usize = 20;
 
-/// All numbers of a document that are outside of their ranges, in words; none where all are in them.
+/// Lists all numbers of a document that are outside their ranges, in words; `None` where there are none.
 pub(super) fn out_of_range(document: &Value) -> Option<String> {
     let mut found = Vec::new();
     look(document, "", &mut String::new(), &mut found);
@@ -63,12 +63,12 @@ pub(super) fn out_of_range(document: &Value) -> Option<String> {
     Some(found.join("; "))
 }
 
-/// `key` is that of the nearest table around a value.
+/// Collects the invalid numbers below `value`; `key` is that of the nearest enclosing table.
 fn look(value: &Value, key: &str, path: &mut String, found: &mut Vec<String>) {
     let length = path.len();
     match value {
         Value::Number(number) => {
-            // Whole numbers beyond 2^53 round to something that is as far out.
+            // Rounding of whole numbers beyond 2^53 does not matter: the rounded value is just as far out of range.
             let number = number.as_f64().unwrap_or(f64::INFINITY);
             let range = RANGES.iter().find(|(known, ..)| *known == key);
             let (least, most, unit) =
@@ -93,7 +93,7 @@ fn look(value: &Value, key: &str, path: &mut String, found: &mut Vec<String>) {
                     path.push('.');
                 }
                 path.push_str(&crate::domain::escaped(name));
-                // The keys below are names of models.
+                // The keys below `noise_cv` are model names.
                 let key = if key == "noise_cv" { key } else { name };
                 look(value, key, path, found);
                 path.truncate(length);

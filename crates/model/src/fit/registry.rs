@@ -10,10 +10,12 @@ use crate::predictor::Predictor;
 /// The names of all predictors.
 pub const PREDICTORS: &[&str] = &["igniter", "contention", "gpulets", "solo", "solo_scaled"];
 
-/// Fits the predictor of that name; for a profile of a slice, to the whole GPU, and takes the slice of it.
+/// Fits the predictor with this name. For a profile of a slice, it is fitted to the whole GPU and then converted to the
+/// slice.
 ///
 /// # Errors
-/// For an unknown name, those of the predictor's own fit, and for a slice where the form knows none.
+/// For an unknown name, for errors of the predictor's own fit, and for a slice where the predictor does not support
+/// slices.
 pub fn fit_predictor(
     name: &str,
     data: &FitData<'_>,

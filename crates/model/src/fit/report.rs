@@ -1,27 +1,27 @@
-//! What a fit says of itself: the data it had, where each number comes from, how well it sits.
+//! The report of a fit: the data used, the origin of each number, and the residuals.
 
 use super::ResidualSummary;
 use crate::domain::ModelName;
 use serde::{Deserialize, Serialize};
 
-/// How much a fit had to go by.
+/// The amount of data available to a fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataUsed {
-    /// Solo points of the profile, all models together.
+    /// Number of solo points of the profile, over all models.
     pub solo_points: usize,
-    /// Models whose self-pair was measured.
+    /// Number of models whose self-pair was measured.
     pub self_pairs: usize,
-    /// Rows of `colocation.csv` (1, 2, 3 … copies of one model).
+    /// Number of rows of `colocation.csv` (1, 2, 3 … copies of one model).
     pub copies_rows: usize,
-    /// Models with a kernel list.
+    /// Number of models with a kernel list.
     pub kernel_lists: usize,
     pub solo_table_rows: usize,
-    /// Measured co-locations.
+    /// Number of measured co-locations.
     pub colocated_runs: usize,
 }
 
-/// Where a fitted number comes from.
+/// The origin of a fitted number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CoefficientOrigin {
@@ -37,12 +37,12 @@ pub enum CoefficientOrigin {
     OtherModels,
     /// Bytes and bandwidth of `profile.toml`.
     Constants,
-    /// Nothing was measured: the number of a V100, or the conservative end.
+    /// No measurement: a number of a V100, or the conservative extreme.
     Default,
 }
 
 impl CoefficientOrigin {
-    /// Whether measurements of this very term determined it.
+    /// Returns whether the term was determined by measurements of its own.
     #[must_use]
     pub fn is_determined(self) -> bool {
         !matches!(self, Self::OtherModels | Self::Default)
@@ -53,19 +53,19 @@ impl CoefficientOrigin {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TermReport {
-    /// The symbol, with the model or the pair that it belongs to: `gamma alexnet`.
+    /// The symbol, with the model or the pair to which it belongs: `gamma alexnet`.
     pub term: String,
     pub value: f64,
     /// The unit of the value.
     pub unit: String,
-    /// Where it comes from.
+    /// The origin of the value.
     pub origin: CoefficientOrigin,
-    /// Its standard error in the same unit, where the fit gives one.
+    /// The standard error in the same unit, where the fit gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
 }
 
-/// Two numbers that the data hardly tell apart.
+/// Two numbers that the data can hardly separate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorrelatedTerms {
@@ -84,11 +84,11 @@ pub struct ModelResiduals {
     pub gpu_time: ResidualSummary,
 }
 
-/// What a fit says of itself.
+/// The report of a fit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FitReport {
-    /// The data that it had.
+    /// The data available to the fit.
     pub data: DataUsed,
     /// Every number with its origin.
     pub terms: Vec<TermReport>,
@@ -96,19 +96,19 @@ pub struct FitReport {
     pub correlations: Vec<CorrelatedTerms>,
     /// Errors of the solo curves on their own points.
     pub solo_residuals: Vec<ModelResiduals>,
-    /// Errors on the co-located runs that it was fitted to.
+    /// Errors on the co-located runs to which the predictor was fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub colocated_residuals: Option<ResidualSummary>,
-    /// What a reader should know before trusting the numbers.
+    /// Caveats that a reader should know before trusting the numbers.
     pub notes: Vec<String>,
 }
 
 impl FitReport {
-    /// The terms that nothing measured determined.
+    /// Iterates over the terms that were not determined by measurements.
     pub fn undetermined(&self) -> impl Iterator<Item = &TermReport> {
         self.terms.iter().filter(|term| !term.origin.is_determined())
     }
 }
 
-/// From this correlation on two terms are reported as hardly told apart.
+/// The correlation from which two terms are reported as hard to separate.
 pub(super) const NOTABLE_CORRELATION: f64 = 0.7;

@@ -1,8 +1,9 @@
 //! The coefficients of a slice of a GPU (MIG) from those of the whole GPU.
 //!
-//! A slice with the part f of the SMs does at a share r of its own what the whole GPU does at f r. So w / r and
-//! g / r grow by 1/f. Where the part of the memory bandwidth is given, what takes bandwidth (d) and what co-runners
-//! disturb by it grow by its inverse. Power cap, idle power and price are shared out like SMs: an assumption.
+//! At a share r, a slice with the part f of the SMs behaves like the whole GPU at a share f r, so the terms w / r and g
+//! / r grow by the factor 1/f. Where the part of the memory bandwidth is given, the bandwidth term d and the
+//! disturbance that co-runners cause through bandwidth grow by its inverse. Power cap, idle power and price are divided
+//! in proportion to the SMs, which is an assumption.
 
 use super::FitError;
 use super::file::{CoefficientsFile, KindFile};
@@ -12,10 +13,10 @@ use crate::predictor::solo::{PressureUnit, SoloCoefficients};
 use crate::profile::Slice;
 use crate::units::{Dollars, SmUnits, Watts};
 
-/// Changes the coefficients of the whole GPU into those of a slice.
+/// Converts the coefficients of the whole GPU to those of a slice.
 ///
 /// # Errors
-/// For a predictor whose form knows no parts of a GPU.
+/// For a predictor that does not support slices.
 pub(super) fn sliced(file: CoefficientsFile, slice: &Slice) -> Result<CoefficientsFile, FitError> {
     Ok(match file {
         CoefficientsFile::Contention(mut file) => {
@@ -49,7 +50,7 @@ fn unknown(predictor: &'static str) -> FitError {
     }
 }
 
-/// Makes the kind that of the slice; gives the part of the SMs that it has, in whole units.
+/// Turns the kind into that of the slice; returns the slice's part of the SMs, rounded to whole units.
 fn part_of(kind: &mut KindFile, slice: &Slice) -> Result<f64, FitError> {
     let whole = kind.units().get();
     #[expect(

@@ -1,4 +1,4 @@
-//! Models alone on the GPU: GPU time, power, host copies, measured deviations.
+//! Fits of models alone on the GPU: GPU time, power, host copies, measured deviations.
 
 use super::least_squares::{Minimum, Unknown, minimise, non_negative};
 use super::occupancy;
@@ -12,33 +12,33 @@ use libm::{exp, log};
 /// The fit of one model alone.
 pub(super) struct SoloFit {
     pub coefficients: SoloCoefficients,
-    /// GPU time at full clock, or launch time where that leads: (fitted, measured), in ms.
+    /// GPU time at full clock, or launch time where it is longer: (fitted, measured), in ms.
     pub residuals: Vec<(f64, f64)>,
     /// The optimum in ln(a, w, g, d), and ln(l) where there is a launch floor.
     pub minimum: Minimum,
-    /// Where the copies come from.
+    /// The origin of the copy times.
     pub copies: Copies,
-    /// Whether launching leads at every solo point, so that they say nothing of the GPU time.
+    /// Whether launching leads at every solo point, so that the points do not determine the GPU time.
     pub launch_bound_everywhere: bool,
 }
 
-/// Where the times of host copies come from.
+/// The origin of the times of host copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Copies {
-    /// Whole latency less GPU time.
+    /// Measured: the whole latency less the GPU time.
     Measured,
-    /// Bytes over bandwidth.
+    /// Computed: bytes over bandwidth.
     Computed,
-    /// Nothing tells them from the GPU time, which holds them.
+    /// Included in the GPU time, from which nothing separates them.
     Included,
 }
 
-/// The percentage that a share is rounded up to.
+/// Returns the percentage to which a share is rounded up.
 pub(super) fn granted_pct(kind: &GpuKind, sm: SmPercent) -> f64 {
     f64::from(granted_units(kind, sm).get()) * 100.0 / f64::from(kind.units.get())
 }
 
-/// The measured rectangle of a model: its own points, and further configurations.
+/// Returns the measured range of a model: that of its own solo points.
 pub(super) fn validity(model: &ModelProfile) -> Validity {
     let batches = model.solo.iter().map(|p| p.batch);
     let shares = model.solo.iter().map(|p| p.sm.get());
@@ -54,9 +54,9 @@ pub(super) fn validity(model: &ModelProfile) -> Validity {
     }
 }
 
-/// Fits the smooth curve to points (batch, granted share in %, GPU time in ms), minimising relative
-/// errors: non-negative least squares of A b/r + B/r + C + D b as the start, then Levenberg-Marquardt
-/// in the logarithms of the parameters. `None` with fewer than four points.
+/// Fits the smooth curve to points (batch, granted share in %, GPU time in ms), minimising relative errors.
+/// Non-negative least squares of A b/r + B/r + C + D b give the start for Levenberg-Marquardt in the logarithms of the
+/// parameters. `None` with fewer than four points.
 pub(super) fn fit_curve_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve, Minimum)> {
     const FLOOR: [f64; 4] = [1e-3, 1e-1, 1e-2, 1e-4];
     if points.len() < 4 {
@@ -93,16 +93,16 @@ fn curve_of(u: &[f64]) -> SoloCurve {
     }
 }
 
-/// Relative size of a residual of a solo latency that counts as one standard deviation.
+/// The relative residual of a solo latency that counts as one standard deviation.
 const SCALE: f64 = 0.02;
-/// How far (in the logarithm) the five numbers may run from their start before that counts as one standard
-/// deviation: keeps numbers that the points do not determine from running off.
+/// The distance (in the logarithm) of the five numbers from their start that counts as one standard deviation. This
+/// keeps numbers that the points do not determine from diverging.
 const LEASH: f64 = 3.0;
-/// From this number of points on single ones that lie far off count less: 2 (√(1 + e²) − 1) instead of e².
+/// From this number of points on, outliers get less weight: 2 (√(1 + e²) − 1) instead of e².
 const MANY: usize = 13;
 
-/// Fits curve and launch floor to points as [`fit_curve_points`] does. Two starts, of which the better
-/// optimum counts: with few points the first may take the floor for GPU time.
+/// Fits curve and launch floor to points in the same form as for [`fit_curve_points`]. The better result of two starts
+/// is used: with few points, the first start may take the floor for GPU time.
 pub(super) fn fit_launch_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve, Minimum)> {
     if points.len() < 4 {
         return None;
@@ -140,20 +140,20 @@ pub(super) fn fit_launch_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve
     Some((curve_of(&best.x), best))
 }
 
-/// Two points whose work for each SM differs by at least this factor tell whether latency follows it.
+/// The least ratio of the work per SM of two points at which they show whether latency follows it.
 const LEVER: f64 = 2.0;
-/// The same among the many rows of a solo table, where a wave more or less can hide a factor of two.
+/// The same for the many rows of a solo table, where one wave more or less can hide a factor of two.
 const LEVER_OF_TABLE: f64 = 4.0;
-/// d ln(latency) / d ln(batch / share) below which the host leads. Compiled engines on a V100 stay above 0.3
+/// The slope d ln(latency) / d ln(batch / share) below which launching leads. Compiled engines on a V100 stay above 0.3
 /// even where their work is least; kernels launched one by one give 0.
 const FLAT: f64 = 0.15;
-/// By how many squared standard deviations a floor must improve the fit to be believed without flat points,
-/// and how many points that needs.
+/// The improvement of the fit by a launch floor, in squared standard deviations, above which the floor is accepted
+/// without flat points, and the number of points needed for that.
 const EVIDENCE: f64 = 30.0;
 const POINTS_FOR_EVIDENCE: usize = 6;
 
-/// Whether latency hardly follows the work for each SM between two of the points, of which one has `least_lever` times as
-/// much of it or more.
+/// Returns whether latency hardly follows the work per SM between two of the points, one of which has at least
+/// `least_lever` times as much work.
 fn is_flat(points: &[(f64, f64, f64)], least_lever: f64) -> bool {
     points.iter().any(|easy| {
         points.iter().any(|hard| {
@@ -164,8 +164,8 @@ fn is_flat(points: &[(f64, f64, f64)], least_lever: f64) -> bool {
     })
 }
 
-/// Whether the points show a launch floor: latency that does not follow the work for each SM, or a fit that is
-/// clearly better with one.
+/// Returns whether the points show a launch floor: latency that does not follow the work per SM, or a fit that is
+/// clearly better with a floor.
 fn is_launch_bound(points: &[(f64, f64, f64)], plain: &SoloCurve, floored: &SoloCurve) -> bool {
     let misfit = |curve: &SoloCurve| -> f64 {
         let squares =
@@ -176,7 +176,7 @@ fn is_launch_bound(points: &[(f64, f64, f64)], plain: &SoloCurve, floored: &Solo
     is_flat(points, LEVER) || (points.len() >= POINTS_FOR_EVIDENCE && better)
 }
 
-/// Fits one model alone, its pressure in `unit`; `None` when its points determine no curve.
+/// Fits one model alone, with its pressure in `unit`; `None` when its points do not determine a curve.
 pub(super) fn fit_solo(
     model: &ModelProfile,
     kind: &GpuKind,
@@ -208,7 +208,7 @@ pub(super) fn fit_solo(
         (curve, minimum) = (floored, better);
     }
     let (transfer_ms, copies) = fit_copies(model, kind);
-    // Where the profile has no small batches, the solo table may show a floor.
+    // Where the profile has no small batches, the solo table may still show a floor.
     if model.launch_bound.is_none() && curve.launch_ms <= 0.0 && waves.is_none() {
         let mut all = smooth_points.clone();
         all.extend(table.rows.iter().filter(|row| row.model == model.name).filter_map(|row| {
@@ -245,8 +245,8 @@ pub(super) fn fit_solo(
     Some(SoloFit { coefficients, residuals, minimum, copies, launch_bound_everywhere })
 }
 
-/// Kernels that the host launches in this time, at 28 µs each: 27 to 32 µs were measured for four models on a host with
-/// an A100 and kernels launched one by one.
+/// Returns the number of kernels that the host launches in this time, at 28 µs each: 27 to 32 µs were measured for four
+/// models on a host with an A100 and kernels launched one by one.
 fn kernels_of(launch_ms: f64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -257,9 +257,9 @@ fn kernels_of(launch_ms: f64) -> u32 {
     kernels
 }
 
-/// What stands for the pressure of every model: power where it was measured; else L2 and DRAM utilisation, else
-/// requests per second, else the share of the SMs' time. `None` where the one that is `wanted` was not measured of
-/// every model.
+/// Chooses the quantity that represents the pressure of every model: power where it was measured, else L2 and DRAM
+/// utilisation, else requests per second, else the share of the SMs' time. `None` where the `wanted` quantity was not
+/// measured for every model.
 pub(super) fn pressure_unit(
     models: &[ModelProfile],
     kind: &GpuKind,
@@ -288,8 +288,8 @@ pub(super) fn pressure_unit(
         .find(|unit| is_measured(*unit))
 }
 
-/// Fits curve and launch floor to latencies alone (batch size, share in %, ms), as a profile's fit does; `None` with
-/// fewer than four points, or when they determine no curve.
+/// Fits curve and launch floor to latencies alone (batch size, share in %, ms), with the same method as for a profile.
+/// `None` with fewer than four points, or when they do not determine a curve.
 #[must_use]
 pub fn fit_latency_curve(points: &[(f64, f64, f64)]) -> Option<SoloCurve> {
     let (plain, _) = fit_curve_points(points)?;
@@ -299,7 +299,8 @@ pub fn fit_latency_curve(points: &[(f64, f64, f64)]) -> Option<SoloCurve> {
     }
 }
 
-/// (batch, share, mean of L2 and DRAM utilisation as a fraction) of every configuration where both were measured.
+/// Returns (batch, share, mean of L2 and DRAM utilisation as a fraction) of every configuration for which both were
+/// measured.
 pub(super) fn utilisations(
     model: &ModelProfile,
     table: &SoloTable,
@@ -320,14 +321,14 @@ pub(super) fn utilisations(
     found
 }
 
-/// The most requests per second that were measured of a model alone; 0 where none were.
+/// Returns the highest measured rate of a model alone, in requests per second; 0 where none was measured.
 fn largest_rate(model: &ModelProfile, table: &SoloTable) -> f64 {
     let own = model.solo.iter().filter_map(|p| p.throughput_img_s);
     let rows = table.rows.iter().filter(|row| row.model == model.name);
     own.chain(rows.filter_map(|row| row.throughput_img_s)).fold(0.0, f64::max)
 }
 
-/// e0 and e1 in the unit of the pressure.
+/// Fits e0 and e1 in the unit of the pressure.
 fn fit_load(
     model: &ModelProfile,
     kind: &GpuKind,
@@ -344,7 +345,7 @@ fn fit_load(
                 .map(|(batch, sm, used)| {
                     let (b, r) = (batch.as_f64(), granted_pct(kind, *sm));
                     let alone = curve.latency_ms(b, r);
-                    // Profilers look while a kernel runs; pressure is what is there on average.
+                    // Profilers measure while a kernel runs; pressure is an average over time.
                     (b, alone, used * curve.time_ms(b, r) / alone)
                 })
                 .collect();
@@ -358,10 +359,10 @@ fn fit_load(
     }
 }
 
-/// e0 and e1: non-negative, by relative least squares of (e0 + e1 b) / t on the power above idle.
-/// Throttled points count with the power that they would draw without the cap, P_cap + (F − f) / (κ F).
-/// If the fixed part is so large that power would fall with the batch size, it is limited
-/// ([`SoloCurve::largest_fixed_energy`]) and the fit repeated.
+/// Fits e0 and e1, which are non-negative, by relative least squares of (e0 + e1 b) / t on the power above idle.
+/// Throttled points count with the power that they would draw without the cap, P_cap + (F − f) / (κ F). If the fixed
+/// part is so large that power would fall with the batch size, it is limited ([`SoloCurve::largest_fixed_energy`]) and
+/// the fit is repeated.
 fn fit_energy(
     model: &ModelProfile,
     kind: &GpuKind,
@@ -387,8 +388,8 @@ fn fit_energy(
     limited_load(&points, curve)
 }
 
-/// e0 and e1 from (batch, latency alone, pressure): non-negative, by relative least squares; e0 no larger than
-/// [`SoloCurve::largest_fixed_energy`] allows.
+/// Fits e0 and e1, which are non-negative, to (batch, latency alone, pressure) by relative least squares; e0 is limited
+/// by [`SoloCurve::largest_fixed_energy`].
 fn limited_load(points: &[(f64, f64, f64)], curve: &SoloCurve) -> Option<[f64; 2]> {
     let rows: Vec<([f64; 2], f64)> =
         points.iter().map(|(b, t, p)| ([1.0 / (t * p), b / (t * p)], 1.0)).collect();
@@ -403,8 +404,9 @@ fn limited_load(points: &[(f64, f64, f64)], curve: &SoloCurve) -> Option<[f64; 2
     Some([largest * e1, e1])
 }
 
-/// c0 and c1: a non-negative relative least-squares line through (latency − GPU time), and whether that
-/// was measured; nothing where the GPU time holds them; else from the bytes of a request and the bandwidth.
+/// Returns c0 and c1, and their origin: a non-negative relative least-squares line through (latency − GPU time) where
+/// this was measured; zeros where the GPU time includes the copies; else the time computed from the bytes of a request
+/// and the bandwidth.
 fn fit_copies(model: &ModelProfile, kind: &GpuKind) -> ([f64; 2], Copies) {
     let rows: Vec<([f64; 2], f64)> = model
         .solo

@@ -1,4 +1,4 @@
-//! A file of arrivals of any format with times on its rows.
+//! Files of arrivals, in any format with times on its rows.
 
 use super::format::Format;
 use super::keys::Keys;
@@ -9,25 +9,25 @@ use super::time::TimeUnit;
 use super::{ImportError, Lines};
 use std::path::{Path, PathBuf};
 
-/// How a trace is read, where its first line does not tell.
+/// Options for reading a trace, where its first line is not enough.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TraceLayout {
     pub format: Option<Format>,
-    /// The column (or key of a JSON object) that holds times; its number, from 1, in a file without a header.
+    /// The column (or key of a JSON object) that holds times; a column number, from 1, in a file without a header.
     pub time_column: Option<String>,
-    /// The column that tells services (functions, models, clients) apart.
+    /// The column that distinguishes services (functions, models, clients).
     pub key_column: Option<String>,
-    /// How times are written.
+    /// The unit or notation of times.
     pub unit: Option<TimeUnit>,
-    /// Sort rows that are out of order, which are refused otherwise.
+    /// Whether to sort rows that are out of order; otherwise they are rejected.
     pub sort: bool,
 }
 
 impl TraceLayout {
-    /// The format of a file: as asked for, or as its first line tells.
+    /// Returns the format of a file: the one in this layout, or else the one that its first line shows.
     ///
     /// # Errors
-    /// When the file cannot be read, or its first line tells nothing.
+    /// When the file cannot be read, or its first line does not show a known format.
     pub fn format_of(&self, path: &Path) -> Result<Format, ImportError> {
         Ok(self.looked(path)?.0)
     }
@@ -40,7 +40,8 @@ impl TraceLayout {
         };
         let found = match (self.format, &self.time_column) {
             (Some(format), _) => Some(format),
-            // Whoever names a column says that there are columns. Its own column makes a format no other one.
+            // A named time column means that the file has columns. The name agrees with a known format only if it is
+            // that format's own time column; any other name makes the file a plain table.
             (None, Some(column)) => {
                 let own = |format: &Format| format.shape(&first.fields).time == column;
                 shown().filter(own).or(Some(Format::Table))
@@ -56,17 +57,17 @@ impl TraceLayout {
     }
 }
 
-/// The arrivals of a file in order of time, in seconds, with the positions of their keys.
+/// The arrivals of a file in order of time, in seconds, with the indexes of their keys.
 ///
-/// Rows that are in order go by one after another. Where they are not ([`TraceLayout::sort`], formats that are in another
-/// order), the file is read when it is opened, and what does not fit in a few megabytes is laid aside in a temporary file.
+/// Rows that are in order are streamed. Where they are not ([`TraceLayout::sort`], or formats with another order), the
+/// whole file is read on opening, and arrivals beyond a few megabytes are moved to a temporary file.
 #[derive(Debug)]
 pub struct ArrivalFile {
     path: PathBuf,
     format: Format,
     rows: TimedRows,
     sorted: Option<Sorted>,
-    /// Time 0 in seconds of the file; that of the first arrival, if there is none yet.
+    /// Time 0 in seconds of the file; `None` until the first arrival has been read.
     start: Option<f64>,
 }
 
@@ -74,8 +75,8 @@ impl ArrivalFile {
     /// Opens a file; new keys are added to `keys`.
     ///
     /// # Errors
-    /// When the file cannot be read, is of no known format, or of one that holds no arrivals; where it is sorted, also
-    /// when a row is wrong.
+    /// When the file cannot be read, or is of an unknown format or of one without arrivals; where it is sorted, also
+    /// when a row is invalid.
     pub fn open(path: &Path, reading: &TraceLayout, keys: &mut Keys) -> Result<Self, ImportError> {
         let (format, first) = reading.looked(path)?;
         if format.is_drawn() {
@@ -95,11 +96,11 @@ impl ArrivalFile {
         Ok(Self { path: path.to_owned(), format, rows, sorted, start: None })
     }
 
-    /// The next arrival, in seconds since the start of the trace. That is the time 0 of the file, for this program's
-    /// own form and tables whose times are no dates; and the first request for all others.
+    /// Returns the next arrival, in seconds since the start of the trace. The start is time 0 of the file for this
+    /// program's own format and for tables whose times are not dates, and the first request for all others.
     ///
     /// # Errors
-    /// When a row is wrong.
+    /// When a row is invalid.
     #[inline]
     pub fn next(&mut self, keys: &mut Keys) -> Result<Option<(f64, u32)>, ImportError> {
         let next = match &mut self.sorted {
@@ -117,19 +118,19 @@ impl ArrivalFile {
         Ok(Some((seconds - start, key)))
     }
 
-    /// Its format.
+    /// Returns the format of the file.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What a reader should know of how the file was read, after its last row.
+    /// Returns notes on how the file was read; complete after its last row.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -167,10 +168,10 @@ impl ArrivalFile {
     }
 }
 
-/// What the first line of a file shows that holds something and is no comment.
+/// Reads the first line that is neither empty nor a comment.
 fn first_line(path: &Path) -> Result<First, ImportError> {
     let unreadable = |source| ImportError::Unreadable { path: path.to_owned(), source };
-    // What was read of a pipe is gone, and the rest would look like a shorter trace.
+    // Bytes read from a pipe are gone, so the rest would look like a shorter trace.
     let data = std::fs::metadata(path).map_err(unreadable)?;
     if !data.is_file() && !data.is_dir() {
         return Err(unreadable(std::io::Error::other(

@@ -1,4 +1,4 @@
-//! What can be wrong with a foreign trace.
+//! Errors of traces from other programs.
 
 use super::table::TableError;
 use std::io;
@@ -11,23 +11,23 @@ pub enum ImportError {
     /// The file cannot be read.
     #[error("cannot read the trace {}: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    /// The first line tells no known format.
+    /// The first line does not show a known format.
     #[error(
         "{}: the first line is of no known trace format: {first:?}; name the column of times with --time-column \
          (`column` in a scenario), or the format with --format: {known}",
         path.display()
     )]
     UnknownFormat { path: PathBuf, first: String, known: String },
-    /// No column is known to hold times, or several are.
+    /// No column, or more than one, is known to hold times.
     #[error(
         "{}: name the column of times with --time-column (`column` in a scenario); the file has: {columns}",
         path.display()
     )]
     NoTimeColumn { path: PathBuf, columns: String },
-    /// A row is wrong.
+    /// A row is invalid.
     #[error("{}:{line}: {what}", path.display())]
     Row { path: PathBuf, line: u64, what: String },
-    /// A row is before the one above it.
+    /// The time of a row is before that of the row above it.
     #[error(
         "{}:{line}: the time is {back_s} s before the one above it; sort the file by time, or say --sort (`sort = true` \
          in a scenario){}",
@@ -37,18 +37,18 @@ pub enum ImportError {
     OutOfOrder {
         path: PathBuf,
         line: u64,
-        /// How far back, in seconds.
+        /// How far the time goes back, in seconds.
         back_s: f64,
         gaps: bool,
     },
-    /// Arrivals that must be sorted cannot be laid aside.
+    /// The temporary file for sorting cannot be used.
     #[error(
         "cannot sort the trace with a temporary file in {}: {_0}; let TMPDIR name a folder with room (12 bytes for \
          each request)",
         std::env::temp_dir().display()
     )]
     Unsorted(io::Error),
-    /// More would be drawn than anybody waits for.
+    /// Too many requests would be drawn to finish in an acceptable time.
     #[error(
         "{}: {requests:e} requests would be drawn, more than {most:e}; lower --rate-scale, or take a part of the file",
         path.display()
@@ -62,23 +62,23 @@ pub enum ImportError {
         path.display()
     )]
     NotReplayed { path: PathBuf, format: &'static str },
-    /// There is nothing in the part that was asked for.
+    /// The selected part of the trace has no requests.
     #[error("{}: no requests in that part of the trace, which is {length_s} s long", path.display())]
     EmptyPart {
         path: PathBuf,
-        /// How long the trace is, in seconds.
+        /// The length of the trace, in seconds.
         length_s: f64,
     },
-    /// No window gave arrivals that could be drawn anew.
+    /// No window gave arrivals that could be redrawn.
     #[error("{}: nothing is left; raise --rate-scale, or widen --window", path.display())]
     NothingDrawn { path: PathBuf },
-    /// There is nothing in it.
+    /// The trace has no requests.
     #[error("{}: the trace has no requests", path.display())]
     Empty { path: PathBuf },
 }
 
 impl ImportError {
-    /// What is wrong with a table in this file.
+    /// Converts an error of the table in this file.
     #[must_use]
     pub fn of_table(path: &Path, error: TableError) -> Self {
         let path = path.to_owned();

@@ -1,31 +1,31 @@
-//! Which formats of traces there are, and how the first line tells them apart.
+//! The known trace formats, and their detection by the first line.
 
 use super::time::TimeUnit;
 
 /// A trace format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// This program's own: `arrival_s`, and perhaps `workload`.
+    /// This program's own format: `arrival_s`, and optionally `workload`.
     Igniter,
-    /// Any other table with a header (or JSON objects, one on a line) and a column of times.
+    /// Any other table with a header (or JSON objects, one per line) and a column of times.
     Table,
-    /// Azure Functions 2019: requests per minute, a row for each function.
+    /// Azure Functions 2019: requests per minute, one row per function.
     AzureFunctions2019,
-    /// Azure Functions 2021: a row for each invocation with its end and its duration.
+    /// Azure Functions 2021: one row per invocation, with its end and its duration.
     AzureFunctions2021,
-    /// Azure LLM inference 2023 and 2024, Azure multimodal 2025: a row for each request with date and time.
+    /// Azure LLM inference 2023 and 2024, Azure multimodal 2025: one row per request, with date and time.
     AzureLlm,
-    /// BurstGPT: a row for each request with its second.
+    /// BurstGPT: one row per request, with its time in seconds.
     BurstGpt,
-    /// Alibaba GPU cluster 2020 (PAI): a row for each job, task or instance, mostly without a header.
+    /// Alibaba GPU cluster 2020 (PAI): one row per job, task or instance, mostly without a header.
     AlibabaPai2020,
-    /// Alibaba GPU cluster 2023: a row for each pod.
+    /// Alibaba GPU cluster 2023: one row per pod.
     AlibabaPods2023,
-    /// Alibaba GPU cluster 2025: a row for each instance of a recommendation service.
+    /// Alibaba GPU cluster 2025: one row per instance of a recommendation service.
     AlibabaDlrm2025,
-    /// Alibaba 2026, images: a row for each request.
+    /// Alibaba 2026, images: one row per request.
     AlibabaGenAi2026,
-    /// Alibaba 2026, spot jobs: a row for each job.
+    /// Alibaba 2026, spot jobs: one row per job.
     AlibabaSpot2026,
     /// Google cluster 2011: events of jobs or tasks, without a header.
     Google2011,
@@ -35,33 +35,34 @@ pub enum Format {
     Mooncake,
     /// Qwen Bailian: a JSON object on each line, with a time in seconds.
     Bailian,
-    /// ServeGen: rate and burstiness of a client in windows of ten minutes.
+    /// ServeGen: the rate and burstiness of a client in windows of ten minutes.
     ServeGen,
-    /// A gap on each line and nothing else, as perf_analyzer's `--request-intervals` wants it: in microseconds.
+    /// One gap per line and nothing else, in microseconds, as for perf_analyzer's `--request-intervals`.
     Intervals,
-    /// A time on each line, and nothing else.
+    /// One time per line and nothing else.
     Timestamps,
 }
 
-/// What a table holds of a format with times on its rows.
+/// The layout of tables of a format with times on its rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FormatShape {
     /// The column of times.
     pub(super) time: &'static str,
     pub(super) unit: TimeUnit,
-    /// What is subtracted from the time: an end less its duration is an arrival.
+    /// The column that is subtracted from the time: an end less its duration is an arrival.
     pub(super) minus: Option<&'static str>,
-    /// The columns that tell rows of one key from others, as far as the file has them.
+    /// The columns that together form the key of a row, as far as the file has them.
     pub(super) keys: &'static [&'static str],
-    /// Only rows with one of these words in this column are arrivals.
+    /// A column and its words for arrivals; rows with any other word are not arrivals.
     pub(super) only: Option<(&'static str, &'static [&'static str])>,
-    /// Rows without a time (or with one of these) are no arrivals in the time of the trace; in others they are errors.
+    /// Values of the time column (including an empty one) that mark a row as outside the trace. Such rows are left out;
+    /// in formats that do not list the value, it is an error.
     pub(super) no_time: &'static [&'static str],
-    /// Names of the columns of files without a header.
+    /// The names of the columns, for files without a header.
     pub(super) names: &'static [&'static str],
-    /// Time 0 is the file's, not that of the first request.
+    /// Whether time 0 is that of the file, not that of the first request.
     pub(super) from_zero: bool,
-    /// Its files are in no order of arrivals, so that they are always sorted.
+    /// Whether files are not ordered by arrival, so that they are always sorted.
     pub(super) unsorted: bool,
 }
 
@@ -78,7 +79,7 @@ const PLAIN: FormatShape = FormatShape {
 };
 
 const SUBMITTED: &[&str] = &["SUBMIT", "0"];
-/// What stands for "before the trace" and "after it" in Google's traces.
+/// The values that mean "before the trace" and "after the trace" in Google's traces.
 const OUTSIDE: &[&str] = &["", "0", "9223372036854775807"];
 const MISSING: &[&str] = &["", "NULL", "None", "nan", "NaN"];
 
@@ -132,7 +133,7 @@ const GOOGLE_TASKS: &[&str] = &[
     "different machines",
 ];
 
-/// Columns of times of tables of no known format, in lower case.
+/// Names of time columns in tables of unknown formats, in lower case.
 const TIMES: [&str; 19] = [
     "arrival_s",
     "timestamp",
@@ -156,7 +157,7 @@ const TIMES: [&str; 19] = [
 ];
 
 impl Format {
-    /// Every format with the word that names it.
+    /// All formats, each with its name.
     pub const ALL: [(&'static str, Self); 18] = [
         ("igniter", Self::Igniter),
         ("table", Self::Table),
@@ -178,38 +179,38 @@ impl Format {
         ("timestamps", Self::Timestamps),
     ];
 
-    /// The word that names it.
+    /// Returns the name of the format.
     #[must_use]
     pub fn word(self) -> &'static str {
         let found = Self::ALL.iter().find(|(_, format)| *format == self);
         found.map_or("", |(word, _)| word)
     }
 
-    /// The format that a word names.
+    /// Returns the format with this name.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         let word = if word == "perf-analyzer" { "intervals" } else { word };
         Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, format)| *format)
     }
 
-    /// All words, for a message.
+    /// Returns all names, for a message.
     #[must_use]
     pub fn words() -> String {
         Self::ALL.map(|(word, _)| word).join(", ")
     }
 
-    /// Whether its files hold no arrivals but rates or counts, so that arrivals are drawn.
+    /// Returns whether files hold rates or counts instead of arrivals, so that arrivals are drawn.
     #[must_use]
     pub fn is_drawn(self) -> bool {
         matches!(self, Self::AzureFunctions2019 | Self::ServeGen)
     }
 
-    /// Whether its files have no columns, only a number on each line.
+    /// Returns whether files have no columns, only one number per line.
     pub(super) fn is_numbers(self) -> bool {
         matches!(self, Self::Intervals | Self::Timestamps)
     }
 
-    /// What its tables hold; `fields` are those of the first line.
+    /// Returns the layout of the format's tables; `fields` are those of the first line.
     pub(super) fn shape(self, fields: &[String]) -> FormatShape {
         match self {
             Self::Igniter => FormatShape {
@@ -225,7 +226,7 @@ impl Format {
                 from_zero: true,
                 ..PLAIN
             },
-            // A function's name is unique within its app only.
+            // The name of a function is unique only within its app.
             Self::AzureFunctions2021 => FormatShape {
                 time: "end_timestamp",
                 unit: TimeUnit::Seconds,
@@ -294,7 +295,7 @@ impl Format {
                 keys: &["scheduling_class"],
                 only: Some(("type", SUBMITTED)),
                 no_time: OUTSIDE,
-                // What a query exports has no order.
+                // The rows of a query export are in no order.
                 unsorted: true,
                 ..PLAIN
             },
@@ -309,7 +310,7 @@ impl Format {
         }
     }
 
-    /// The format that the names of columns (or of the keys of a JSON object) tell.
+    /// Detects the format by the names of columns (or of the keys of a JSON object).
     pub(super) fn of_names(names: &[String], json: bool) -> Option<Self> {
         let has = |name: &str| names.iter().any(|found| found == name);
         let all = |wanted: &[&str]| wanted.iter().all(|name| has(name));
@@ -346,7 +347,7 @@ impl Format {
         })
     }
 
-    /// The format of a file without a header, from the fields of its first row.
+    /// Detects the format of a file without a header by the fields of its first row.
     pub(super) fn of_values(fields: &[String]) -> Option<Self> {
         let number = |i: usize| fields.get(i).is_some_and(|text| text.parse::<f64>().is_ok());
         let status = |i: usize| {
@@ -368,9 +369,9 @@ impl Format {
     }
 }
 
-/// The only column, if there is one such, whose name says that it holds times.
+/// Returns the column whose name is that of a time column, if there is exactly one.
 fn guessed(names: &[String]) -> Option<&'static str> {
-    // A name that is exactly right counts before one in another case, which `TimedRows` looks for.
+    // `TimedRows` later prefers an exact match of the name to one in another case.
     let mut found = names.iter().filter_map(|name| {
         let name = name.to_ascii_lowercase();
         TIMES.iter().copied().find(|known| *known == name)

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-/// No trace may have more: a column with another word on each row tells requests apart, and not services.
+/// The maximum number of keys of a trace. A column with more values identifies requests, not services.
 pub(super) const MOST_KEYS: usize = 1 << 20;
 
-/// Gives keys their positions, in the order of their first appearance.
+/// Assigns indexes to keys, in the order of their first appearance.
 #[derive(Debug, Default)]
 pub struct Keys {
     names: Vec<String>,
@@ -13,7 +13,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The position of a key, which is a new one if it was not met before.
+    /// Returns the index of a key; a new key gets the next index.
     pub fn position(&mut self, key: &str) -> u32 {
         if let Some(&position) = self.positions.get(key) {
             return position;
@@ -24,13 +24,13 @@ impl Keys {
         position
     }
 
-    /// All that were met.
+    /// Returns all keys that appeared.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Whether there are more than any trace of services has.
+    /// Returns whether there are more keys than any trace of services has.
     #[must_use]
     pub fn too_many(&self) -> bool {
         self.names.len() > MOST_KEYS

@@ -1,11 +1,11 @@
-//! Lines of a text file, one after another, whatever system wrote it.
+//! Lines of a text file, read one by one, with the line ends of any system.
 
 use super::open::{invalid, open};
 use super::table::LONGEST_ROW;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// The lines of a file, packed or not, with line ends of any system.
+/// The lines of a file, compressed or not, with the line ends of any system.
 pub struct Lines<'r> {
     reader: BufReader<Box<dyn Read + Send + 'r>>,
     line: Vec<u8>,
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Lines<'_> {
 }
 
 impl Lines<'static> {
-    /// The lines of a file.
+    /// Opens the lines of a file.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -30,23 +30,23 @@ impl Lines<'static> {
 }
 
 impl Lines<'_> {
-    /// The number of the last line that was read, from 1.
+    /// Returns the number of the last line read, from 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The last line that was read.
+    /// Returns the last line read.
     #[must_use]
     pub fn line(&self) -> &str {
-        // It was checked when it was read.
+        // The line was checked for UTF-8 when it was read.
         std::str::from_utf8(&self.line).unwrap_or_default()
     }
 
-    /// The next line without its end; `None` after the last.
+    /// Reads the next line, without its end; `None` after the last.
     ///
     /// # Errors
-    /// When reading fails, the line is not UTF-8 or longer than [`LONGEST_ROW`].
+    /// When reading fails, or when the line is not UTF-8 or is longer than [`LONGEST_ROW`].
     pub fn next_line(&mut self) -> io::Result<Option<&str>> {
         self.line.clear();
         let read = (&mut self.reader).take(LONGEST_ROW).read_until(b'\n', &mut self.line)?;

@@ -1,10 +1,10 @@
-//! Files of other people, opened: compressed or not, in whatever encoding, with whatever fields between.
+//! Reading of files from other programs: compressed or not, in several encodings, with several CSV delimiters.
 //!
-//! Every reader of text goes through here, so that all take the same files: [`open`](fn@open) finds out by its first bytes
-//! how a file is compressed (gzip, Zstandard, xz, bzip2) and how its text is encoded (UTF-8, UTF-16), and [`CsvTable`]
-//! reads CSV as the `csv` crate does, with the delimiter that the first row shows.
+//! All readers of text use this module, so that they all accept the same files. [`open`](fn@open) detects the
+//! compression (gzip, Zstandard, xz, bzip2) and the encoding (UTF-8, UTF-16) of a file by its first bytes, and
+//! [`CsvTable`] reads CSV as the `csv` crate does, with the delimiter that the first row shows.
 //!
-//! All of it streams: memory is bounded by the window of a decompressor ([`WINDOW`]) and by the longest row
+//! All reading is streamed: memory is bounded by the window of a decompressor ([`WINDOW`]) and by the longest row
 //! ([`LONGEST_ROW`]), whatever a file claims to hold.
 
 mod arrivals;

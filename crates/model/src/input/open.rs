@@ -1,4 +1,4 @@
-//! From a path to UTF-8 text, however it is packed.
+//! Opening of files as UTF-8 text, whatever their compression.
 
 use super::utf16::{Order, Utf16};
 use ruzstd::decoding::StreamingDecoder;
@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-/// The most memory that a decompressor may ask for, in bytes. A file that needs more is refused: the defaults of all
-/// tools stay far below.
+/// The maximum memory of a decompressor, in bytes. A file that needs more is rejected; the defaults of all tools stay
+/// far below.
 pub const WINDOW: u64 = 128 * 1024 * 1024;
 
-/// The first bytes of files that are data, but none that is read here, and what to do about them.
+/// The first bytes of data files that cannot be read here, and advice for each.
 const OTHERS: [(&[u8], &str); 10] = [
     (b"PK\x03\x04", "it is a zip archive (or a spreadsheet); unpack it, or export it as CSV"),
     (b"PAR1", "it is a Parquet file; export it as CSV"),
@@ -24,7 +24,7 @@ const OTHERS: [(&[u8], &str); 10] = [
     (b"\x5d\0\0", "it is packed as .lzma; unpack it, or pack it as .xz"),
 ];
 
-/// What unpacks here.
+/// The supported compression formats.
 #[derive(Debug, Clone, Copy)]
 enum Packing {
     Gzip,
@@ -34,7 +34,7 @@ enum Packing {
 }
 
 impl Packing {
-    /// By the first bytes.
+    /// Detects the format by the first bytes.
     fn of(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
@@ -46,17 +46,17 @@ impl Packing {
     }
 }
 
-/// What is read from. It is boxed, so that decoders are compiled once and not for each kind of file.
+/// A source of bytes. It is boxed so that decoders are compiled once and not for each kind of file.
 pub type ByteSource<'r> = Box<dyn Read + Send + 'r>;
 
-/// The mark of a tar archive, and where it stands.
+/// The mark of a tar archive, and its offset.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
-/// Opens a file as UTF-8 text without a byte-order mark. What is read is checked as far as its packing goes; whether
-/// it is UTF-8 is seen by whoever takes it apart.
+/// Opens a file as UTF-8 text without a byte-order mark. Compressed data is checked as it is read; whether the text is
+/// valid UTF-8 is left to the code that parses it.
 ///
 /// # Errors
-/// When it cannot be read, or is no text.
+/// When the file cannot be read or is not text.
 pub fn open(path: &Path) -> io::Result<ByteSource<'static>> {
     decoded(File::open(path)?)
 }
@@ -64,7 +64,7 @@ pub fn open(path: &Path) -> io::Result<ByteSource<'static>> {
 /// Reads a whole file as text.
 ///
 /// # Errors
-/// When it cannot be read, is not UTF-8 (or UTF-16), or is longer than `limit` bytes when unpacked.
+/// When the file cannot be read, is not UTF-8 (or UTF-16), or is longer than `limit` bytes when decompressed.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
@@ -77,10 +77,10 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     })
 }
 
-/// What a reader gives, as UTF-8 text without a byte-order mark.
+/// Converts the bytes of a reader to UTF-8 text without a byte-order mark.
 ///
 /// # Errors
-/// When its first bytes cannot be read, or are no text.
+/// When the first bytes cannot be read or are not text.
 pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<ByteSource<'r>> {
     decoded_source(Box::new(reader))
 }
@@ -101,12 +101,12 @@ fn decoded_source(source: ByteSource<'_>) -> io::Result<ByteSource<'_>> {
     }
 }
 
-/// What a decompressor gives, as text.
+/// Returns the output of a decompressor as text.
 fn unpacked<'r>(reader: ByteSource<'r>, packing: &'static str) -> io::Result<ByteSource<'r>> {
     text(Box::new(Unpacked { reader, packing }))
 }
 
-/// A decompressor whose errors say what is wrong with the file.
+/// A decompressor whose errors describe what is wrong with the file.
 struct Unpacked<'r> {
     reader: ByteSource<'r>,
     packing: &'static str,
@@ -125,7 +125,7 @@ impl Read for Unpacked<'_> {
     }
 }
 
-/// What was unpacked, as text.
+/// Returns decompressed data as text.
 fn text(source: ByteSource<'_>) -> io::Result<ByteSource<'_>> {
     let (head, rest) = peeked(source)?;
     for (magic, what) in OTHERS {
@@ -150,7 +150,7 @@ fn text(source: ByteSource<'_>) -> io::Result<ByteSource<'_>> {
     let order = match head.as_slice() {
         [0xff, 0xfe, ..] => Some(Order::LittleEndian),
         [0xfe, 0xff, ..] => Some(Order::BigEndian),
-        // Without a mark: ASCII letters with a NUL beside each.
+        // Without a mark, UTF-16 is recognised by ASCII letters with a NUL beside each.
         [a, 0, b, 0, ..] if *a != 0 && *b != 0 => Some(Order::LittleEndian),
         [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some(Order::BigEndian),
         _ => None,
@@ -162,7 +162,7 @@ fn text(source: ByteSource<'_>) -> io::Result<ByteSource<'_>> {
     })
 }
 
-/// The first bytes of a reader, as many as tell what it is, and the rest.
+/// Reads enough of the first bytes to detect the format; returns them and the rest.
 fn peeked(mut source: ByteSource<'_>) -> io::Result<(Vec<u8>, ByteSource<'_>)> {
     let mut head = Vec::new();
     (&mut source).take(512).read_to_end(&mut head)?;
@@ -173,7 +173,7 @@ pub(super) fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
 
-/// A Zstandard file of any number of frames.
+/// A Zstandard file with any number of frames.
 struct Zstandard<'r> {
     state: OpenState<BufReader<ByteSource<'r>>>,
 }

@@ -1,4 +1,4 @@
-//! Traces with a time on each row, read one row after another.
+//! Traces with a time on each row, read row by row.
 
 use super::format::{Format, FormatShape};
 use super::keys::{Keys, MOST_KEYS};
@@ -16,42 +16,42 @@ pub(super) struct TimedRows {
     format: Format,
     clock: Option<TimeReader>,
     unit: TimeUnit,
-    /// Rows may go back in time.
+    /// Whether rows may go back in time.
     any_order: bool,
-    /// The time of the row above; of gaps, their sum.
+    /// The time of the previous row; for gaps, their sum.
     previous: f64,
-    /// Text of the keys of a row, put together.
+    /// The parts of the key of a row, joined.
     joined: String,
-    /// The key of the row before, and its position.
+    /// The key of the previous row, and its index.
     recent: Option<(String, u32)>,
-    /// Rows that are no arrivals, and rows without a time.
+    /// The numbers of rows that are not arrivals, and of rows without a time.
     pub(super) others: u64,
     pub(super) timeless: u64,
-    /// A value that the publisher's unit would not have.
+    /// Whether there was a value that is implausible in the unit of the format.
     pub(super) fractions: bool,
 }
 
-/// How a row is written.
+/// The notation of rows.
 #[derive(Debug)]
 enum RowText {
     Table {
         table: Box<CsvTable<'static>>,
         columns: RowColumns,
     },
-    /// A JSON object on each line.
+    /// One JSON object per line.
     Json {
         lines: Lines<'static>,
         time: String,
         keys: Vec<String>,
     },
-    /// A number on each line: a time, or a gap.
+    /// One number per line: a time, or a gap.
     Numbers {
         lines: Lines<'static>,
         gaps: bool,
     },
 }
 
-/// Where a table holds what.
+/// The indexes of the columns of a table.
 #[derive(Debug)]
 struct RowColumns {
     time: usize,
@@ -63,7 +63,7 @@ struct RowColumns {
 /// The key of all rows of a file without keys.
 const ALL: &str = "all";
 
-/// What a row says.
+/// The content of a row.
 enum RowContent {
     Time(f64),
     Other,
@@ -71,7 +71,7 @@ enum RowContent {
 }
 
 impl TimedRows {
-    /// Opens the rows of a format that has some. `first` are the fields of the first line, or its keys if it is JSON.
+    /// Opens the rows of a format that has rows. `first` holds the fields of the first line, or its keys if it is JSON.
     pub(super) fn open(
         path: &Path,
         format: Format,
@@ -97,7 +97,7 @@ impl TimedRows {
             table(path, &shape, first, reading)?
         };
         if let (RowText::Table { columns, .. }, Some(_)) = (&source, &reading.time_column) {
-            // A duration belongs to the publisher's own column.
+            // The duration belongs to the format's own time column, which is not used here.
             if columns.minus.is_none() {
                 shape.minus = None;
             }
@@ -119,28 +119,28 @@ impl TimedRows {
         })
     }
 
-    /// Lets rows go back in time, which are refused otherwise.
+    /// Allows rows to go back in time, which are otherwise rejected.
     pub(super) fn in_any_order(self) -> Self {
         Self { any_order: true, ..self }
     }
 
-    /// Whether its files are in no order.
+    /// Returns whether files of the format are not ordered by time.
     pub(super) fn is_unsorted(&self) -> bool {
         self.shape.unsorted
     }
 
-    /// How times were read, once there was one.
+    /// Returns how times are read; known after the first time.
     pub(super) fn clock(&self) -> Option<TimeReader> {
         self.clock
     }
 
-    /// Whether time 0 is the file's own, known once there was a time.
+    /// Returns whether time 0 is that of the file; known after the first time.
     pub(super) fn is_from_zero(&self) -> bool {
         let numbers = self.clock.is_some_and(|clock| !clock.unix && clock.unit != TimeUnit::Date);
         self.shape.from_zero && numbers
     }
 
-    /// The line of the present row.
+    /// Returns the line of the current row.
     fn line(&self) -> u64 {
         match &self.source {
             RowText::Table { table, .. } => table.line(),
@@ -152,7 +152,7 @@ impl TimedRows {
         ImportError::Row { path: self.path.clone(), line: self.line(), what: what.into() }
     }
 
-    /// The next arrival, in seconds, and the position of its key.
+    /// Reads the next arrival: its time in seconds and the index of its key.
     pub(super) fn next(&mut self, keys: &mut Keys) -> Result<Option<(f64, u32)>, ImportError> {
         loop {
             let Some(found) = self.found()? else { return Ok(None) };
@@ -186,7 +186,7 @@ impl TimedRows {
         }
     }
 
-    /// Reads the next row; leaves its key in `joined`.
+    /// Reads the next row, and leaves its key in `joined`.
     fn found(&mut self) -> Result<Option<RowContent>, ImportError> {
         let path = &self.path;
         let row = |line, what: String| ImportError::Row { path: path.clone(), line, what };
@@ -195,7 +195,7 @@ impl TimedRows {
             RowText::Numbers { lines, gaps } => {
                 let Some((line, number)) = next_line(lines, path)? else { return Ok(None) };
                 let number = number.trim();
-                // A table of one column may have its decimals after a comma.
+                // Numbers in a file without delimiters may have a decimal comma.
                 let found = settle(&mut self.clock, self.unit, number, true);
                 let Some(seconds) = found else {
                     return Err(row(line, format!("{number:?} is no finite number")));
@@ -288,7 +288,7 @@ impl TimedRows {
         }
     }
 
-    /// The position of the key of the row that was read.
+    /// Returns the index of the key of the current row.
     fn key(&mut self, keys: &mut Keys) -> Result<u32, ImportError> {
         let has_keys = match &self.source {
             RowText::Table { columns, .. } => !columns.keys.is_empty(),
@@ -318,13 +318,13 @@ impl TimedRows {
     }
 }
 
-/// A time in seconds; the first one settles how all are read.
+/// Reads a time in seconds; the first time determines how all others are read.
 fn settle(clock: &mut Option<TimeReader>, unit: TimeUnit, text: &str, comma: bool) -> Option<f64> {
     let clock = match clock {
         Some(clock) => *clock,
         None => {
             let found = TimeReader::of(text, unit, comma)?;
-            // A first value that is wrong settles nothing.
+            // An invalid first value determines nothing.
             found.seconds(text)?;
             *clock.insert(found)
         }
@@ -332,7 +332,7 @@ fn settle(clock: &mut Option<TimeReader>, unit: TimeUnit, text: &str, comma: boo
     clock.seconds(text)
 }
 
-/// The next line that holds something and is no comment, with its number.
+/// Reads the next line that is neither empty nor a comment, with its number.
 fn next_line<'l>(
     lines: &'l mut Lines<'static>,
     path: &Path,
@@ -367,7 +367,7 @@ fn table(
     let by_number = given.is_some_and(|name| {
         number(name).is_some() && !first.fields.iter().any(|field| field == name)
     });
-    // Other names, such as `user`, may stand in a row of values as well.
+    // Only the name of the time column is checked: other names, such as `user`, may also occur in a row of values.
     let named = shape.names.len() == first.fields.len() && !first.names_a_column(&[shape.time]);
     let layout = if by_number || named { HeaderRule::NoHeader } else { HeaderRule::Header };
     let table = CsvTable::open(path, layout).map_err(failed)?;
@@ -393,7 +393,7 @@ fn table(
     };
     let keys = match &reading.key_column {
         Some(name) => vec![column(name)?],
-        // A table may lack some.
+        // A table may lack some of these columns.
         None => shape.keys.iter().filter_map(|name| column(name).ok()).collect(),
     };
     let minus = shape.minus.filter(|_| given.is_none()).map(column).transpose()?;
@@ -405,18 +405,18 @@ fn no_time(path: &Path, first: &First) -> ImportError {
     ImportError::NoTimeColumn { path: path.to_owned(), columns: first.listed() }
 }
 
-/// What the first line of a file shows.
+/// The content of the first line of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct First {
-    /// Its fields; the keys of a JSON object.
+    /// The fields; for a JSON object, its keys.
     pub(super) fields: Vec<String>,
     pub(super) json: bool,
-    /// Its beginning, for a message.
+    /// The text of the line, for a message.
     pub(super) text: String,
 }
 
 impl First {
-    /// A name as the file spells it: the same letters, perhaps in another case.
+    /// Returns a name as the file spells it: the same letters, possibly in another case.
     fn spelt(&self, name: &str) -> String {
         let exact = self.fields.iter().find(|field| *field == name);
         let alike = || self.fields.iter().find(|field| field.eq_ignore_ascii_case(name));

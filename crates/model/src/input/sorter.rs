@@ -1,22 +1,23 @@
-//! Arrivals in any order, sorted in memory that does not depend on their number.
+//! Sorting of arrivals, with memory that hardly depends on their number.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
-/// How many arrivals are sorted in memory (8 MiB of them); more are laid aside in a temporary file.
+/// The number of arrivals that are sorted in memory (8 MiB); further ones are moved to a temporary
+/// file.
 const CHUNK: usize = 1 << 19;
 
-/// Bytes of an arrival in that file: its time and its key.
+/// The size of an arrival in this file, in bytes: its time and its key.
 const BYTES: usize = 12;
 
-/// How many arrivals of a sorted run are read from the file at once.
+/// The number of arrivals of a sorted run that are read from the file at once.
 const BLOCK: usize = 1024;
 
-/// Sorts arrivals by time; equal times stay in the order in which they came.
+/// Sorts arrivals by time; arrivals with equal times keep their order.
 ///
-/// It is a merge sort with the runs in one temporary file, in the folder that `TMPDIR` names.
+/// This is a merge sort with all runs in one temporary file, in the folder that `TMPDIR` names.
 #[derive(Debug)]
 pub struct Sorter {
     most: usize,
@@ -26,14 +27,14 @@ pub struct Sorter {
     written: u64,
 }
 
-/// Arrivals in order, of which the first ones are in memory and the rest in a file.
+/// A sorted run of arrivals: the first ones are in memory, the rest in a file.
 #[derive(Debug)]
 struct SortedRun {
-    /// The next ones, in reverse.
+    /// The next arrivals, in reverse.
     block: Vec<(f64, u32)>,
-    /// Where the rest begins in the file, in bytes.
+    /// The offset of the rest in the file, in bytes.
     offset: u64,
-    /// How many are there.
+    /// The number of arrivals in the rest.
     rest: usize,
 }
 
@@ -44,7 +45,7 @@ impl Default for Sorter {
 }
 
 impl Sorter {
-    /// Nothing to sort so far.
+    /// Creates an empty sorter.
     #[must_use]
     pub fn new() -> Self {
         Self::with_chunks_of(CHUNK)
@@ -54,7 +55,7 @@ impl Sorter {
         Self { most, chunk: Vec::new(), runs: Vec::new(), file: None, written: 0 }
     }
 
-    /// Takes an arrival in: its time in seconds and its key.
+    /// Adds an arrival: its time in seconds and its key.
     ///
     /// # Errors
     /// When the temporary file cannot be written.
@@ -80,7 +81,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// All of them, in order.
+    /// Returns all arrivals in order.
     ///
     /// # Errors
     /// When the temporary file cannot be written or read.
@@ -100,17 +101,17 @@ impl Sorter {
     }
 }
 
-/// The arrivals of a [`Sorter`].
+/// The sorted arrivals of a [`Sorter`].
 #[derive(Debug)]
 pub struct Sorted {
     runs: Vec<SortedRun>,
     file: Option<File>,
-    /// The next arrival of each run. Of equal times, the earlier run's comes first.
+    /// The next arrival of each run. Of equal times, that of the earlier run comes first.
     next: BinaryHeap<Reverse<(Time, usize, u32)>>,
 }
 
 impl Sorted {
-    /// The next one.
+    /// Returns the next arrival.
     ///
     /// # Errors
     /// When the temporary file cannot be read.
@@ -141,7 +142,7 @@ impl Sorted {
     }
 }
 
-/// A time in seconds that can be ordered.
+/// A time in seconds with a total order.
 #[derive(Debug, Clone, Copy)]
 pub struct Time(pub f64);
 

@@ -1,4 +1,4 @@
-//! CSV as other programs write it.
+//! CSV tables as other programs write them.
 
 use super::open::{ByteSource, decoded, invalid};
 use super::time::number;
@@ -8,58 +8,61 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The longest row that is read, in bytes: a count for each minute of a day fits many times. Longer ones are mostly
-/// a quote that is never closed.
+/// The maximum length of a row, in bytes; a row with a count for each minute of a day is far below it. Longer rows are
+/// mostly due to a quote that is never closed.
 pub const LONGEST_ROW: u64 = 16 * 1024 * 1024;
 
-/// What may stand between fields, in the order in which ties are settled.
+/// The delimiters between fields; in a tie the first one is taken.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Whether the first row names the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderRule {
-    /// It does.
+    /// The first row names the columns.
     Header,
     /// All rows are data.
     NoHeader,
 }
 
-/// A table that cannot be read on. Line numbers count from 1.
+/// An error that ends the reading of a table. Line numbers count from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The file cannot be read or unpacked.
+    /// The file cannot be read or decompressed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A row is wrong.
+    /// A row is invalid.
     #[error("line {line}: {what}")]
     Row { line: u64, what: String },
 }
 
-/// The rows of a CSV file, one after another, by the rules of the `csv` crate: fields may be quoted (a quote inside is
-/// doubled), and then hold delimiters and line breaks.
+/// A reader of the rows of a CSV file, by the rules of the `csv` crate: fields may be quoted (with inner quotes
+/// doubled), and may then contain delimiters and line breaks.
 ///
-/// Beyond those rules: comma, semicolon, tab or bar between fields, whichever splits the first row into most fields;
-/// white space around fields is cut; empty lines, and lines that begin with `#`, are skipped; a first line `sep=;` (from
-/// Excel) names the delimiter; rows with one field more than the header begin with a row name (from R), unless the
-/// header has one column only: then the comma may as well be a decimal one.
+/// In addition to these rules:
+/// - the delimiter is a comma, semicolon, tab or bar, whichever splits the first row into most fields;
+/// - white space around fields is trimmed;
+/// - empty lines and lines that begin with `#` are skipped;
+/// - a first line `sep=;` (from Excel) names the delimiter;
+/// - rows with one field more than the header begin with a row name (from R), unless the header has only one column,
+///   since the comma may then be a decimal comma.
 pub struct CsvTable<'r> {
     rows: csv::Reader<Metered<'r>>,
-    /// What the meter lets through for the present row.
+    /// The number of bytes that the meter still lets through for the current row.
     room: Arc<AtomicU64>,
-    /// The end of the file was met, so that no line feed ends the present row.
+    /// Whether the end of the file was reached, so that no line feed ends the current row.
     at_end: Arc<AtomicBool>,
-    /// The last byte that is no white space.
+    /// The last byte that is not white space.
     last: Arc<AtomicU64>,
-    /// Line feeds inside the present row.
+    /// The number of line feeds inside the current row.
     inside: u64,
     delimiter: u8,
     columns: Vec<String>,
     record: csv::StringRecord,
-    /// The record is the first one, read ahead.
+    /// Whether the record is the first one, read ahead.
     ahead: bool,
-    /// Lines that were cut before the rows.
+    /// The number of lines that were removed before the rows.
     cut: u64,
-    /// The line of the first row.
+    /// The line number of the first row.
     first_line: u64,
     fields: usize,
 }
@@ -71,20 +74,20 @@ impl std::fmt::Debug for CsvTable<'_> {
 }
 
 impl CsvTable<'static> {
-    /// Opens a file, packed or not.
+    /// Opens a file, compressed or not.
     ///
     /// # Errors
-    /// When it cannot be read, or its first row is no row of text.
+    /// When the file cannot be read, or its first row is not text.
     pub fn open(path: &Path, layout: HeaderRule) -> Result<Self, TableError> {
         Self::new(File::open(path)?, layout)
     }
 }
 
 impl<'r> CsvTable<'r> {
-    /// The rows of what a reader gives, packed or not.
+    /// Reads the rows from a reader, compressed or not.
     ///
     /// # Errors
-    /// When it cannot be read, or its first row is no row of text.
+    /// When the reader fails, or its first row is not text.
     pub fn new(reader: impl Read + Send + 'r, layout: HeaderRule) -> Result<Self, TableError> {
         Self::of_text(decoded(reader)?, layout)
     }
@@ -120,7 +123,8 @@ impl<'r> CsvTable<'r> {
             .flexible(true)
             .delimiter(delimiter)
             .comment(Some(b'#'))
-            // A carriage return before it is white space. So each row ends with its line feed, by which lines are counted.
+            // A carriage return before the line feed counts as white space. Each row thus ends with its line feed, by
+            // which lines are counted.
             .terminator(csv::Terminator::Any(b'\n'))
             .buffer_capacity(1 << 16)
             .from_reader(Metered {
@@ -160,16 +164,16 @@ impl<'r> CsvTable<'r> {
         Ok(table)
     }
 
-    /// What the header names; nothing where there is none.
+    /// Returns the columns that the header names; empty where there is no header.
     #[must_use]
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// The position of a column that the header must name once.
+    /// Returns the index of a column that the header must name exactly once.
     ///
     /// # Errors
-    /// With a message that lists the columns and, where one is alike, suggests it.
+    /// With a message that lists the columns and, where one differs only in case, suggests it.
     pub fn column(&self, name: &str) -> Result<usize, TableError> {
         let mut found = self.columns.iter().enumerate().filter(|(_, column)| *column == name);
         let what = match (found.next(), found.next()) {
@@ -185,13 +189,13 @@ impl<'r> CsvTable<'r> {
         Err(TableError::Row { line: self.first_line, what })
     }
 
-    /// The line of the header, from 1.
+    /// Returns the line of the header, from 1.
     #[must_use]
     pub fn header_line(&self) -> u64 {
         self.first_line
     }
 
-    /// The columns, for a message.
+    /// Lists the columns, for a message.
     fn listed(&self) -> String {
         let shown: Vec<String> =
             self.columns.iter().take(40).map(|name| name.escape_debug().to_string()).collect();
@@ -199,22 +203,22 @@ impl<'r> CsvTable<'r> {
         shown.join(", ") + more
     }
 
-    /// What stands between fields.
+    /// Returns the delimiter between fields.
     #[must_use]
     pub fn delimiter(&self) -> u8 {
         self.delimiter
     }
 
-    /// How many fields each row must have.
+    /// Returns the number of fields that each row must have.
     #[must_use]
     pub fn width(&self) -> usize {
         self.fields
     }
 
-    /// Goes to the next row; `false` after the last.
+    /// Advances to the next row; returns `false` after the last.
     ///
     /// # Errors
-    /// When reading fails, or the row has another number of fields than the first one.
+    /// When reading fails, or when the number of fields differs from that of the first row.
     pub fn advance(&mut self) -> Result<bool, TableError> {
         if !std::mem::take(&mut self.ahead) && !self.read()? {
             return Ok(false);
@@ -226,49 +230,51 @@ impl<'r> CsvTable<'r> {
         Ok(true)
     }
 
-    /// The present row.
+    /// Returns the current row.
     #[must_use]
     pub fn record(&self) -> &csv::StringRecord {
         &self.record
     }
 
-    /// A finite number of the present row; beside a delimiter that is no comma it may have a decimal comma.
+    /// Returns a field of the current row as a finite number. It may have a decimal comma where the delimiter is not a
+    /// comma.
     #[must_use]
     pub fn number(&self, position: usize) -> Option<f64> {
         number(self.field(position), self.delimiter != b',')
     }
 
-    /// A field of the present row.
+    /// Returns a field of the current row.
     #[must_use]
     pub fn field(&self, position: usize) -> &str {
         self.record.get(position).unwrap_or_default()
     }
 
-    /// Something is wrong with the present row.
+    /// Returns an error about the current row.
     pub fn wrong(&self, what: impl Into<String>) -> TableError {
         TableError::Row { line: self.line(), what: what.into() }
     }
 
-    /// The line that the present row starts on, from 1.
+    /// Returns the line on which the current row starts, from 1.
     #[must_use]
     pub fn line(&self) -> u64 {
         let after = self.rows.position().line() + self.cut;
         after.saturating_sub(self.ended() + self.inside).max(1)
     }
 
-    /// How many line feeds end the row that was read: one, unless the file ends without.
+    /// Returns the number of line feeds that end the current row: one, unless the file ends without a line feed.
     fn ended(&self) -> u64 {
         u64::from(!self.at_end.load(Ordering::Relaxed))
     }
 
-    /// Whether the row ends with the file inside of quotes: then its last field goes on over lines, and no quote is last.
+    /// Returns whether the file ends inside a quoted field of this row: the last field then spans several lines, and
+    /// the last byte is not a quote.
     fn is_open(&self) -> bool {
         let last = self.record.iter().next_back().is_some_and(|field| field.contains('\n'));
         last && self.at_end.load(Ordering::Relaxed)
             && self.last.load(Ordering::Relaxed) != u64::from(b'"')
     }
 
-    /// Reads a row that holds something.
+    /// Reads the next row that is not empty.
     fn read(&mut self) -> Result<bool, TableError> {
         loop {
             self.room.store(LONGEST_ROW, Ordering::Relaxed);
@@ -279,7 +285,7 @@ impl<'r> CsvTable<'r> {
             self.record.trim();
             match read {
                 Ok(false) => return Ok(false),
-                // A line of white space.
+                // A line of white space is skipped.
                 Ok(true) if self.record.iter().all(str::is_empty) && self.record.len() <= 1 => {}
                 Ok(true) if open => {
                     return Err(self.wrong("a quote is opened here or below, and never closed"));
@@ -304,7 +310,7 @@ impl<'r> CsvTable<'r> {
     }
 }
 
-/// Reads to the end of the first row that holds something; says where that row starts.
+/// Reads to the end of the first row that is not empty; also returns the offset of that row.
 fn first_row(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, usize)> {
     let mut head = Vec::new();
     loop {
@@ -321,7 +327,8 @@ fn first_row(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, usize)> {
     }
 }
 
-/// Whether lines end with carriage returns alone, as on old Macs: one stands outside of quotes, and not at the end.
+/// Returns whether lines end with carriage returns alone, as on old Macs: there is one outside quotes that is not at
+/// the end.
 fn has_bare_returns(row: &[u8]) -> bool {
     let mut quoted = false;
     row.trim_ascii_end().iter().any(|byte| {
@@ -330,7 +337,7 @@ fn has_bare_returns(row: &[u8]) -> bool {
     })
 }
 
-/// Line feeds in the place of carriage returns.
+/// A reader that replaces carriage returns with line feeds.
 struct Returns<R>(R);
 
 impl<R: Read> Read for Returns<R> {
@@ -345,7 +352,7 @@ impl<R: Read> Read for Returns<R> {
     }
 }
 
-/// Which delimiter splits a row into most fields.
+/// Returns the delimiter that splits a row into most fields.
 fn delimiter_of(line: &str) -> u8 {
     let mut counts = [0_usize; DELIMITERS.len()];
     let mut quoted = false;
@@ -361,14 +368,14 @@ fn delimiter_of(line: &str) -> u8 {
     DELIMITERS[first]
 }
 
-/// The fields of a line, taken apart as the first row of a table is.
+/// Splits a line into fields in the same way as the first row of a table.
 #[must_use]
 pub fn fields_of_line(line: &str) -> Vec<String> {
     let table = CsvTable::new(Cursor::new(line.as_bytes().to_vec()), HeaderRule::NoHeader);
     table.map_or_else(|_| Vec::new(), |table| table.record.iter().map(str::to_owned).collect())
 }
 
-/// Lets no more through than a row may be long.
+/// A reader that fails when a row is longer than allowed.
 struct Metered<'r> {
     source: Box<dyn Read + Send + 'r>,
     room: Arc<AtomicU64>,

@@ -1,13 +1,13 @@
-//! Points in time, as files write them.
+//! Parsing of times in files.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// How times are written.
+/// The unit or notation of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeUnit {
-    /// As the first value shows: date and time, or a number of seconds, or Unix time in s, ms, µs or ns.
+    /// Detected from the first value: date and time, a number of seconds, or Unix time in s, ms, µs or ns.
     #[default]
     Auto,
     Seconds,
@@ -19,14 +19,15 @@ pub enum TimeUnit {
     Date,
 }
 
-/// The greatest time, in seconds: 300 years. Whatever is beyond has another unit than was thought.
+/// The greatest valid time, in seconds: 300 years. A later time means that the unit is not the assumed one.
 pub(super) const MOST_S: f64 = 1e10;
 
-/// The start of 2020 in Unix time, in seconds: times since then are so small that a float tells nanoseconds apart.
+/// The start of 2020 in Unix time, in seconds. Times relative to it are small enough for a float to resolve
+/// nanoseconds.
 const YEAR_2020: i64 = 1_577_836_800;
 
 impl TimeUnit {
-    /// Every unit with the word that names it.
+    /// All units, each with its name.
     pub const ALL: [(&'static str, Self); 7] = [
         ("auto", Self::Auto),
         ("s", Self::Seconds),
@@ -37,19 +38,19 @@ impl TimeUnit {
         ("date", Self::Date),
     ];
 
-    /// The word that names it.
+    /// Returns the name of the unit.
     #[must_use]
     pub fn word(self) -> &'static str {
         Self::ALL.iter().find(|(_, unit)| *unit == self).map_or("", |(word, _)| word)
     }
 
-    /// The unit that a word names.
+    /// Returns the unit with this name.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
     }
 
-    /// Its length in seconds.
+    /// Returns the length of the unit in seconds.
     pub(super) fn seconds(self) -> f64 {
         match self {
             Self::Auto | Self::Seconds | Self::Date => 1.0,
@@ -60,7 +61,7 @@ impl TimeUnit {
         }
     }
 
-    /// How many of it a second has, where those are whole.
+    /// Returns the number of these units in a second, or 1 for a unit that is not shorter than a second.
     fn per_second(self) -> i64 {
         match self {
             Self::Milliseconds => 1_000,
@@ -71,23 +72,23 @@ impl TimeUnit {
     }
 }
 
-/// How the times of a file are read, settled by the first of them.
+/// The way to read the times of a file, as determined by the first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimeReader {
     pub(super) unit: TimeUnit,
-    /// They count from 1970.
+    /// Whether times count from 1970.
     pub(super) unix: bool,
-    /// The unit was found out.
+    /// Whether the unit was guessed.
     pub(super) guessed: bool,
-    /// Numbers may have a decimal comma.
+    /// Whether numbers may have a decimal comma.
     pub(super) comma: bool,
 }
 
 impl TimeReader {
-    /// What the first time of a file shows; `None` where it is no time.
+    /// Determines how times are read from the first time of a file; `None` where it is not a time.
     pub(super) fn of(text: &str, unit: TimeUnit, comma: bool) -> Option<Self> {
         let number = number(text, comma).map(f64::abs);
-        // 2010 to 2035.
+        // The years 2010 to 2035.
         let unix = |unit: TimeUnit| {
             let seconds = number.map(|number| number * unit.seconds());
             seconds.is_some_and(|seconds| (1.26e9..2.05e9).contains(&seconds))
@@ -115,12 +116,12 @@ impl TimeReader {
         Some(Self { unit, unix: found.is_some(), guessed: unit != TimeUnit::Seconds, comma })
     }
 
-    /// A time in seconds: of the file, or since 2020 for dates and Unix times.
+    /// Returns a time in seconds: as in the file, or since 2020 for dates and Unix times.
     pub(super) fn seconds(self, text: &str) -> Option<f64> {
         match self.unit {
             TimeUnit::Date => date_time(text),
             unit if self.unix => {
-                // Whole numbers of Unix time have more digits than a float.
+                // Whole numbers of Unix time have more digits than a float can hold.
                 #[expect(clippy::cast_precision_loss, reason = "small after the subtraction")]
                 match text.parse::<i64>() {
                     Ok(whole) => {
@@ -136,7 +137,7 @@ impl TimeReader {
     }
 }
 
-/// A finite number, perhaps with a decimal comma.
+/// Parses a finite number, with a decimal comma where `comma` allows it.
 pub(crate) fn number(text: &str, comma: bool) -> Option<f64> {
     let number: Result<f64, _> = text.parse();
     let number = number.or_else(|error| match text.split_once(',') {
@@ -146,13 +147,14 @@ pub(crate) fn number(text: &str, comma: bool) -> Option<f64> {
     number.ok().filter(|number| number.is_finite())
 }
 
-/// Seconds since 2020.
+/// Parses a date and time as seconds since 2020.
 fn date_time(text: &str) -> Option<f64> {
     let stamp: Timestamp = match text.parse() {
         Ok(stamp) => stamp,
         Err(_) => text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp(),
     };
-    // Whole seconds and their rest apart: together they would not fit in a float's 53 bits.
+    // Whole seconds and their fraction are converted separately: together they would not fit into the 53 bits of a
+    // float.
     let from_2020 = stamp.as_second() - YEAR_2020;
     #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 seconds")]
     Some(from_2020 as f64 + f64::from(stamp.subsec_nanosecond()) * 1e-9)

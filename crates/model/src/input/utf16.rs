@@ -1,9 +1,9 @@
-//! UTF-16 on its way to UTF-8.
+//! Conversion of UTF-16 to UTF-8.
 
 use super::open::{ByteSource, invalid};
 use std::io::{self, Read};
 
-/// Which byte of a unit comes first.
+/// The byte order of UTF-16 units.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Order {
     LittleEndian,
@@ -14,9 +14,9 @@ pub(super) enum Order {
 pub(super) struct Utf16<'r> {
     source: ByteSource<'r>,
     order: Order,
-    /// Bytes of UTF-16 that are not decoded yet: part of a character.
+    /// UTF-16 bytes that are not decoded yet: part of a character.
     left: Vec<u8>,
-    /// UTF-8 that is not handed out yet.
+    /// UTF-8 bytes that are not returned yet.
     ready: Vec<u8>,
     given: usize,
 }
@@ -26,7 +26,7 @@ impl<'r> Utf16<'r> {
         Self { source, order, left: Vec::new(), ready: Vec::new(), given: 0 }
     }
 
-    /// Decodes the next part; nothing more to come leaves `ready` empty.
+    /// Decodes the next part; leaves `ready` empty at the end of the input.
     fn decode(&mut self) -> io::Result<()> {
         let mut block = [0; 1 << 13];
         self.ready.clear();
@@ -36,7 +36,7 @@ impl<'r> Utf16<'r> {
             self.left.extend_from_slice(&block[..read]);
             let ended = read == 0;
             let mut units: Vec<u16> = self.left.chunks_exact(2).map(|b| self.unit(b)).collect();
-            // The first half of a pair waits for the second one.
+            // The first half of a surrogate pair waits for the second one.
             if !ended && units.last().is_some_and(|unit| (0xd800..0xdc00).contains(unit)) {
                 units.pop();
             }

@@ -1,4 +1,4 @@
-//! The contract between predictors and the stages that use them.
+//! The interface between predictors and the stages that use them.
 
 use super::{Additive, Uncertainty};
 use crate::domain::{GpuKind, ModelId, ModelName};
@@ -8,16 +8,16 @@ use std::fmt::Debug;
 /// One member of a co-location, as a predictor sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Member {
-    /// Which model; an index into [`Predictor::models`].
+    /// The model: an index into [`Predictor::models`].
     pub model: ModelId,
-    /// How many requests it executes together.
+    /// The batch size.
     pub batch: BatchSize,
-    /// Its SM share.
+    /// The SM share.
     pub sm: SmPercent,
 }
 
-/// What a predictor says of one member. Bare numbers in ms, for the inner loops of planner and
-/// engine; finite and ≥ 0 for every member inside the predictor's range of validity.
+/// The prediction for one member. Plain numbers in ms, for the inner loops of planner and engine; finite and ≥ 0 for
+/// every member inside the predictor's range of validity.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct MemberPrediction {
     /// Copy of the batch to the GPU, in ms.
@@ -26,22 +26,22 @@ pub struct MemberPrediction {
     pub gpu_ms: f64,
     /// Copy of the results back, in ms.
     pub feedback_ms: f64,
-    /// Requests/s with back-to-back full batches, loading overlapped with execution.
+    /// Throughput in requests/s with back-to-back full batches, where loading overlaps with execution.
     pub throughput_rps: f64,
 }
 
 impl MemberPrediction {
-    /// Load, execution and feedback of one batch, in ms (the paper's t_inf).
+    /// Returns the latency of one batch: load, execution and feedback, in ms (the paper's t_inf).
     #[must_use]
     pub fn latency_ms(&self) -> f64 {
         self.load_ms + self.gpu_ms + self.feedback_ms
     }
 }
 
-/// What a predictor says of a whole co-location.
+/// The prediction for a whole co-location.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CoLocationPrediction {
-    /// One entry for each member, in their order.
+    /// The predictions of the members, in their order.
     pub members: Vec<MemberPrediction>,
     /// Power that the members would draw without the cap, in W.
     pub power_demand_w: f64,
@@ -53,24 +53,24 @@ pub struct CoLocationPrediction {
 
 /// A fitted performance model of one GPU kind.
 pub trait Predictor: Debug + Send + Sync {
-    /// The name by which users choose it.
+    /// Returns the name by which users choose the predictor.
     fn name(&self) -> &'static str;
 
-    /// The GPU kind that it was fitted for.
+    /// Returns the GPU kind for which the predictor was fitted.
     fn kind(&self) -> &GpuKind;
 
-    /// The models that it knows, in the order of [`ModelId`].
+    /// Returns the known models, in the order of [`ModelId`].
     fn models(&self) -> &[ModelName];
 
-    /// The largest batch size that was measured for a model; beyond it every number is extrapolated.
+    /// Returns the largest batch size measured for a model; predictions beyond it are extrapolated.
     fn max_batch(&self, model: ModelId) -> BatchSize;
 
-    /// Device memory of one server process of a model, where known.
+    /// Returns the device memory of one server process of a model, where known.
     fn memory(&self, model: ModelId) -> Option<Bytes>;
 
-    /// Predicts all members of one co-location, overwriting `out` (whose buffer is re-used).
+    /// Predicts all members of one co-location, overwriting `out` (whose buffer is reused).
     ///
-    /// An empty co-location gives the idle GPU.
+    /// An empty co-location gives the prediction for an idle GPU.
     ///
     /// # Panics
     /// When a member's model is not one of [`Predictor::models`].
@@ -83,35 +83,35 @@ pub trait Predictor: Debug + Send + Sync {
         out
     }
 
-    /// How far the measured latency of the member at place `of` may lie from its prediction, or `None` for
-    /// a predictor that cannot say.
+    /// Returns how far the measured latency of the member at index `of` may lie from its prediction, or `None` where
+    /// the predictor does not estimate it.
     ///
     /// # Panics
-    /// As [`Predictor::predict_into`], and when `of` is no place of `members`.
+    /// As [`Predictor::predict_into`], and when `of` is not an index into `members`.
     fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
         let _ = (members, of);
         None
     }
 
-    /// What was not measured on this GPU kind, although predictions of co-locations rest on it.
+    /// Returns the assumptions behind predictions of co-locations that were not measured on this GPU kind.
     fn assumed(&self) -> &[String] {
         &[]
     }
 
-    /// The predictor as one whose members feel each other only through sums, where it is one. Planners
-    /// are faster and prove stronger bounds where that is so.
+    /// Returns the predictor as an [`Additive`] one, where members affect each other only through sums. Planners are
+    /// faster and prove stronger bounds with such predictors.
     fn additive(&self) -> Option<&dyn Additive> {
         None
     }
 
-    /// Whether no member ever gains from a neighbour or from a neighbour's higher power: its latency does not fall and
-    /// its throughput does not rise. Bounds on plans are proven only where that is so; predictors that are [`Additive`]
-    /// are checked by their tables instead.
+    /// Returns whether no member ever gains from a co-runner or from a co-runner's higher power: its latency never
+    /// falls and its throughput never rises. Bounds on plans are proven only where this holds. Predictors that are
+    /// [`Additive`] are checked by their tables instead.
     fn neighbours_never_help(&self) -> bool {
         false
     }
 
-    /// Looks a model up by name.
+    /// Looks up a model by name.
     fn model_id(&self, name: &ModelName) -> Option<ModelId> {
         self.models().iter().position(|known| known == name).map(ModelId::new)
     }

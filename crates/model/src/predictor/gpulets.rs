@@ -3,12 +3,12 @@
 //! ```text
 //! latency_i = solo_i (1 + c0 + c1 l2_i + c2 Σ_{j≠i} l2_j + c3 dram_i + c4 Σ_{j≠i} dram_j)      n > 1
 //! ```
-//! l2 and dram are the utilisations (in %) of a model alone with its batch size and share, from tables
-//! measured with a profiler; between measured configurations they are interpolated linearly in batch and
-//! share, beyond them the nearest value holds. The paper's model is for pairs; for more members the
-//! co-runners' utilisations are added up, which nothing has verified.
+//! l2 and dram are the utilisations (in %) of a model alone with its batch size and share, from tables measured with a
+//! profiler. Between measured configurations they are interpolated linearly in batch and share; beyond them the nearest
+//! value is used. The paper's model is for pairs; for more members the utilisations of all co-runners are added up,
+//! which has not been verified.
 //!
-//! A regression may have negative coefficients: unlike `contention`, it need not be monotone.
+//! A regression may have negative coefficients: unlike `contention`, this predictor need not be monotone.
 
 use super::isolated::scaled;
 use super::solo::SoloModels;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// The name by which users choose the predictor.
 pub const NAME: &str = "gpulets";
 
-/// A slowdown below this is no prediction but an extrapolated regression.
+/// Lower limit of the slowdown, against regressions that are extrapolated too far.
 const LEAST_SLOWDOWN: f64 = 0.1;
 
 /// Utilisation of a model alone in one configuration.
@@ -28,7 +28,7 @@ const LEAST_SLOWDOWN: f64 = 0.1;
 #[serde(deny_unknown_fields)]
 pub struct UtilisationPoint {
     pub batch: BatchSize,
-    /// Granted share.
+    /// The granted share.
     pub units: SmUnits,
     /// L2 utilisation in percent.
     pub l2_pct: f64,
@@ -36,15 +36,15 @@ pub struct UtilisationPoint {
     pub dram_pct: f64,
 }
 
-/// All numbers of the predictor beside the solo latencies.
+/// All coefficients of the predictor besides the solo latencies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GpuletsCoefficients {
-    /// c0 … c4; c1 … c4 for each % of utilisation.
+    /// c0 … c4; c1 … c4 apply per % of utilisation.
     pub regression: [f64; 5],
-    /// For each model its measured utilisations.
+    /// The measured utilisations of each model.
     pub utilisation: Vec<Vec<UtilisationPoint>>,
-    /// How far predictions may be off.
+    /// The error bounds of predictions.
     pub bounds: ErrorBounds,
 }
 
@@ -57,26 +57,26 @@ pub struct GpuletsPredictor {
 }
 
 impl GpuletsPredictor {
-    /// Puts fitted numbers to use; `utilisation` has an entry for each model of `solo`.
+    /// Creates a predictor from fitted numbers; `utilisation` has an entry for each model of `solo`.
     #[must_use]
     pub fn new(solo: SoloModels, coefficients: GpuletsCoefficients) -> Self {
         let tables = coefficients.utilisation.iter().map(|p| UtilisationTable::new(p)).collect();
         Self { solo, coefficients, tables }
     }
 
-    /// The fitted numbers.
+    /// Returns the fitted numbers.
     #[must_use]
     pub fn coefficients(&self) -> &GpuletsCoefficients {
         &self.coefficients
     }
 
-    /// The models alone.
+    /// Returns the models alone.
     #[must_use]
     pub fn solo(&self) -> &SoloModels {
         &self.solo
     }
 
-    /// [1, own L2, others' L2, own DRAM, others' DRAM] of one member.
+    /// Returns the features of one member: [1, own L2, others' L2, own DRAM, others' DRAM].
     pub(crate) fn features(&self, members: &[Member], of: usize) -> [f64; 5] {
         let mut features = [1.0, 0.0, 0.0, 0.0, 0.0];
         for (i, member) in members.iter().enumerate() {
@@ -148,7 +148,7 @@ impl UtilisationTable {
         Self { rows }
     }
 
-    /// [L2, DRAM] in percent; nothing where a model has no table.
+    /// Returns [L2, DRAM] in percent; zeros where a model has no table.
     fn at(&self, batch: BatchSize, units: SmUnits) -> [f64; 2] {
         let units = f64::from(units.get());
         interpolate(&self.rows, batch.as_f64(), |row| {
@@ -157,7 +157,7 @@ impl UtilisationTable {
     }
 }
 
-/// Linear interpolation in a list sorted by key; the ends hold beyond it.
+/// Interpolates linearly in a list sorted by key; beyond its ends the first or last value is used.
 fn interpolate<T>(list: &[(f64, T)], at: f64, value: impl Fn(&T) -> [f64; 2]) -> [f64; 2] {
     let above = list.partition_point(|(key, _)| *key < at);
     match (above.checked_sub(1).map(|i| &list[i]), list.get(above)) {

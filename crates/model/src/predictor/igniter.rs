@@ -15,15 +15,15 @@
 //! idle time of the model alone, d bytes for one request, B_pcie PCIe bandwidth, f the SM clock, F its
 //! maximum, P the power cap.
 //!
-//! Beyond the paper, the clock never falls below a tenth of F (an extrapolated power can ask for less
-//! than nothing), so predictions stay finite and positive.
+//! Beyond the paper, the clock never falls below a tenth of F, so predictions stay finite and positive: with an
+//! extrapolated power the formula can give a clock below zero.
 
 use super::{Additive, CoLocationPrediction, Member, MemberPrediction, Predictor, Presence};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes, Milliseconds};
 use serde::{Deserialize, Serialize};
 
-/// The clock is never predicted below this part of its maximum.
+/// Lower limit of the predicted clock, as a fraction of its maximum.
 const CLOCK_FLOOR: f64 = 0.1;
 
 /// The fitted numbers of one model.
@@ -31,7 +31,7 @@ const CLOCK_FLOOR: f64 = 0.1;
 #[serde(deny_unknown_fields)]
 pub struct ModelCoefficients {
     pub name: ModelName,
-    /// k1 … k5 of k_act (ms, with r in %).
+    /// The coefficients k1 … k5 of k_act (ms, with r in %).
     pub k: [f64; 5],
     /// α_power in W per image/s, β_power in W.
     pub power: [f64; 2],
@@ -39,7 +39,7 @@ pub struct ModelCoefficients {
     pub l2: [f64; 2],
     /// α_cache: relative slowdown for each % of L2 that the others use.
     pub alpha_cache: f64,
-    /// n_k.
+    /// n_k: number of kernels of a batch.
     pub kernels: u32,
     /// k_sch n_k: idle time of one batch, alone on the GPU.
     pub idle_ms: Milliseconds,
@@ -76,7 +76,7 @@ pub struct IgniterPredictor {
 }
 
 impl IgniterPredictor {
-    /// Puts fitted numbers to use.
+    /// Creates a predictor from fitted numbers.
     #[must_use]
     pub fn new(
         kind: GpuKind,
@@ -87,19 +87,19 @@ impl IgniterPredictor {
         Self { kind, hardware, models, names }
     }
 
-    /// The fitted numbers of the GPU kind.
+    /// Returns the fitted numbers of the GPU kind.
     #[must_use]
     pub fn hardware(&self) -> &HardwareCoefficients {
         &self.hardware
     }
 
-    /// The fitted numbers of each model.
+    /// Returns the fitted numbers of each model.
     #[must_use]
     pub fn coefficients(&self) -> &[ModelCoefficients] {
         &self.models
     }
 
-    /// D_sch, in ms for each kernel.
+    /// Returns D_sch, in ms for each kernel.
     fn extra_idle_ms_per_kernel(&self, members: usize) -> f64 {
         if members > 1 {
             #[expect(clippy::cast_precision_loss, reason = "a handful of members")]
@@ -110,7 +110,7 @@ impl IgniterPredictor {
         }
     }
 
-    /// The clock at a power demand, in MHz.
+    /// Returns the clock at a power demand, in MHz.
     fn clock(&self, demand_w: f64) -> f64 {
         let max = self.kind.max_clock.get();
         let excess = demand_w - self.kind.power_cap.get();
@@ -122,7 +122,7 @@ impl IgniterPredictor {
     }
 }
 
-/// k_act in ms: active time of a batch alone, at full clock.
+/// Returns k_act in ms: the active time of a batch alone, at full clock.
 #[must_use]
 pub fn active_time(k: &[f64; 5], batch: f64, sm_pct: f64) -> f64 {
     (k[0] * batch * batch + k[1] * batch + k[2]) / (sm_pct + k[3]) + k[4]
@@ -157,8 +157,8 @@ impl Predictor for IgniterPredictor {
         out.members.clear();
         let mut demand = self.kind.idle_power.get();
         let mut l2_sum = 0.0;
-        // First pass: what each member puts on the GPU. `gpu_ms` holds k_act and `throughput_rps` the
-        // member's L2 utilisation until the second pass.
+        // First pass: the load of each member. `gpu_ms` holds k_act and `throughput_rps` the member's L2 utilisation
+        // until the second pass.
         for member in members {
             let model = &self.models[member.model.index()];
             let batch = member.batch.as_f64();

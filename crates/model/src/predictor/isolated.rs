@@ -1,14 +1,14 @@
-//! Predictors without interference: `solo` and `solo_scaled`, the null models that any other has to beat.
+//! Predictors without interference: `solo` and `solo_scaled`, the null models that any other predictor has to beat.
 //!
-//! `solo` gives every member the latency that it has alone on the GPU; `solo_scaled` multiplies that by one
-//! constant wherever two or more share a GPU.
+//! `solo` gives every member the latency that it has alone on the GPU. `solo_scaled` multiplies this latency by one
+//! constant wherever two or more members share a GPU.
 
 use super::solo::SoloModels;
 use super::{CoLocationPrediction, ErrorBounds, Member, MemberPrediction, Predictor, Uncertainty};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes};
 
-/// Solo latency, times a constant in company.
+/// A predictor that gives solo latencies, multiplied by a constant in company.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IsolatedPredictor {
     solo: SoloModels,
@@ -17,19 +17,19 @@ pub struct IsolatedPredictor {
 }
 
 impl IsolatedPredictor {
-    /// Predictor `solo`; with a factor, predictor `solo_scaled`.
+    /// Creates the predictor `solo`, or `solo_scaled` where a factor is given.
     #[must_use]
     pub fn new(solo: SoloModels, factor: Option<f64>, bounds: Option<ErrorBounds>) -> Self {
         Self { solo, factor, bounds }
     }
 
-    /// The models alone.
+    /// Returns the models alone.
     #[must_use]
     pub fn solo(&self) -> &SoloModels {
         &self.solo
     }
 
-    /// The constant of `solo_scaled`.
+    /// Returns the constant of `solo_scaled`.
     #[must_use]
     pub fn factor(&self) -> Option<f64> {
         self.factor
@@ -37,7 +37,7 @@ impl IsolatedPredictor {
 }
 
 impl IsolatedPredictor {
-    /// The error bounds, where they were calibrated.
+    /// Returns the error bounds, where they were calibrated.
     #[must_use]
     pub fn bounds(&self) -> Option<ErrorBounds> {
         self.bounds
@@ -72,7 +72,7 @@ impl Predictor for IsolatedPredictor {
     }
 }
 
-/// A member alone, with GPU time and copies times a factor.
+/// Returns the prediction of a member alone, with GPU time and copies multiplied by a factor.
 pub(super) fn scaled(solo: &SoloModels, member: &Member, factor: f64) -> MemberPrediction {
     let model = &solo.coefficients()[member.model.index()];
     let copies = model.transfer(member.batch) * factor;

@@ -16,7 +16,7 @@
 //! exponentials and logarithms come from the `libm` crate, since those of the system's library differ
 //! in the last bit from one machine to the next.
 
-/// Within `impl Predictor`: kind and models are those of the field `solo`.
+/// Used within `impl Predictor`: takes kind and models from the field `solo`.
 macro_rules! kind_and_models_of_solo {
     ($self:ident) => {
         fn kind(&$self) -> &GpuKind {
@@ -37,7 +37,7 @@ macro_rules! kind_and_models_of_solo {
     };
 }
 
-/// Within `impl Predictor`: all but the predictions are those of the field `inner`.
+/// Used within `impl Predictor`: forwards everything but the predictions to the field `inner`.
 macro_rules! as_inner_but_for_predictions {
     ($self:ident) => {
         fn name(&$self) -> &'static str {

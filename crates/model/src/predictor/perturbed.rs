@@ -1,31 +1,31 @@
-//! A predictor that is wrong by as much as it says it may be: what mis-prediction does to a plan.
+//! A predictor with random errors as large as its stated uncertainty, which shows how misprediction affects a plan.
 
 use super::{CoLocationPrediction, Member, Predictor, Uncertainty};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes};
 
-/// Standard deviations of a normal distribution that hold 95 % of it on both sides.
+/// The number of standard deviations within which 95 % of a normal distribution lies, on both sides together.
 const TWO_SIDED_95: f64 = 1.959_964;
-/// No latency falls below this part of its prediction, however unlucky the draw.
+/// Lower limit of a latency, as a part of its prediction, for extreme draws.
 const LEAST: f64 = 0.1;
 
-/// What the errors of a [`PerturbedPredictor`] are drawn from.
+/// The distribution from which the errors of a [`PerturbedPredictor`] are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ErrorDraw {
-    /// From what the predictor says of its own uncertainty.
+    /// The predictor's own uncertainty.
     Uncertainty,
-    /// From a normal distribution with this standard deviation, in percent of the latency (≥ 0).
+    /// A normal distribution with this standard deviation, in percent of the latency (≥ 0).
     StdPct(f64),
 }
 
-/// Another predictor whose latencies are off by one random number for each model.
+/// A wrapper around another predictor whose latencies are off by one random number for each model.
 ///
 /// ```text
 /// latency = predicted × (1 + z_model · h / 1.96),  h = two-sided 95 % half-width of the co-location,
 ///                                                  or 1.96 given standard deviations
 /// ```
-/// With z drawn from a standard normal distribution the error stays within the half-width in 95 % of all
-/// draws. Power and clock are those of the other predictor.
+/// With z drawn from a standard normal distribution, the error stays within the half-width in 95 % of all draws. Power
+/// and clock are those of the wrapped predictor.
 #[derive(Debug)]
 pub struct PerturbedPredictor {
     inner: Box<dyn Predictor>,
@@ -44,8 +44,8 @@ impl PerturbedPredictor {
         Self { inner, draw, z }
     }
 
-    /// By how many percent the latency of a member differs from its prediction; 0 where the predictor does
-    /// not say how far it may be off.
+    /// Returns the difference between a member's latency and its prediction, in percent; 0 where the predictor does not
+    /// give an uncertainty.
     ///
     /// # Panics
     /// As [`Predictor::predict_into`].

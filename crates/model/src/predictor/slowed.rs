@@ -1,11 +1,11 @@
-//! A predictor all of whose execution times are longer by one factor.
+//! A predictor whose execution times are all multiplied by one factor.
 
 use super::{CoLocationPrediction, Member, Predictor, Uncertainty};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes};
 
-/// Another predictor, with execution times multiplied by a factor: a server as its neighbours make it, without
-/// the neighbours.
+/// A wrapper that multiplies another predictor's execution times by a factor: a server slowed down as if by co-runners,
+/// without the co-runners themselves.
 #[derive(Debug, Clone, Copy)]
 pub struct SlowedPredictor<'p> {
     inner: &'p dyn Predictor,
@@ -13,7 +13,7 @@ pub struct SlowedPredictor<'p> {
 }
 
 impl<'p> SlowedPredictor<'p> {
-    /// `factor` is at least 1.
+    /// Wraps a predictor; `factor` is at least 1.
     #[must_use]
     pub fn new(inner: &'p dyn Predictor, factor: f64) -> Self {
         Self { inner, factor }

@@ -1,13 +1,13 @@
-//! Members that share SMs in time: what is predicted of each beside those that may execute at the same moment.
+//! Members that share SMs in time: predictions for each beside the members that may execute at the same moment.
 
 use super::{Member, MemberPrediction, Predictor};
 
-/// Predicts members some of which take turns: those with the same time slot are served one at a time, each with all of
-/// the slot's SMs.
+/// Predicts members some of which take turns: members with the same time slot are served one at a time, each with all
+/// of the slot's SMs.
 ///
-/// Beside a member stand all that have no slot, and of each other slot the one that slows it most, taken one by one. Its
-/// throughput is that with full batches of all in its slot, whose copies do not overlap: its batch size over the sum of
-/// their latencies.
+/// The co-runners of a member are all members without a slot and, from each other slot, the member that slows it down
+/// most when the two run as a pair. The throughput of a member in a slot assumes full batches of all members of the
+/// slot, whose copies do not overlap: its batch size over the sum of their latencies.
 ///
 /// # Panics
 /// As [`Predictor::predict_into`], and when there are fewer `slots` than members.
@@ -35,8 +35,8 @@ pub fn predict_in_turns(
     predicted
 }
 
-/// How long a round takes in which all members of the slot of one of them have a batch, in ms; `None` where it has no
-/// slot.
+/// Returns the duration of a round, in ms, in which every member of the slot of member `own` has one batch; `None`
+/// where `own` has no slot.
 #[must_use]
 pub fn round_ms(predicted: &[MemberPrediction], slots: &[Option<u32>], own: usize) -> Option<f64> {
     slots[own]?;
@@ -44,7 +44,7 @@ pub fn round_ms(predicted: &[MemberPrediction], slots: &[Option<u32>], own: usiz
     Some(same.map(|(predicted, _)| predicted.latency_ms()).sum())
 }
 
-/// The places, in order, of a member and of those that are taken to execute beside it: see [`predict_in_turns`].
+/// Returns the indexes, in order, of a member and of those assumed to execute beside it: see [`predict_in_turns`].
 ///
 /// # Panics
 /// As [`predict_in_turns`].

@@ -1,31 +1,31 @@
-//! How far predictions may be off: the contract, and the bounds that a fit attaches to a predictor.
+//! The uncertainty of predictions: the interface, and the bounds that a fit attaches to a predictor.
 
 use super::Member;
 use super::solo::longer;
 use crate::units::BatchSize;
 use serde::{Deserialize, Serialize};
 
-/// What a predictor says of its own error for one co-location.
+/// A predictor's statement about its own error for one co-location.
 ///
 /// With probability [`ErrorBounds::LEVEL`] the measured mean latency of a member lies within
 /// `prediction × (1 ± two_sided_pct / 100)`, and with the same probability it does not exceed
 /// `prediction × (1 + one_sided_pct / 100)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Uncertainty {
-    /// Half-width of the two-sided interval in percent of the prediction.
+    /// Half-width of the two-sided interval, in percent of the prediction.
     pub two_sided_pct: f64,
-    /// One-sided margin for planning in percent of the prediction, drift between sessions included.
+    /// One-sided margin for planning, in percent of the prediction; includes drift between sessions.
     pub one_sided_pct: f64,
-    /// Whether the co-location lies outside of what was measured: a batch size or share beyond the
-    /// profile, more than a whole GPU in total, or more members than any measured co-location had.
+    /// Whether the co-location lies outside the measured range: a batch size or share beyond the profile, more than a
+    /// whole GPU in total, or more members than any measured co-location had.
     pub extrapolated: bool,
-    /// What takes longer: the work on the GPU, or launching it.
+    /// Whether the GPU time or the launch time is longer.
     pub lead: Lead,
-    /// Whether co-locations on this GPU kind calibrated the bounds; if not, they are defaults.
+    /// Whether the bounds were calibrated on co-locations on this GPU kind; if not, they are defaults.
     pub calibrated: bool,
 }
 
-/// What takes longer for a member of a co-location.
+/// The longer of the GPU time and the launch time of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lead {
@@ -37,14 +37,14 @@ pub enum Lead {
 }
 
 impl Lead {
-    /// What leads where the GPU needs one time and the host another.
+    /// Returns the lead for a GPU time and a launch time.
     #[must_use]
     pub fn of([gpu_ms, launch_ms]: [f64; 2]) -> Self {
         if launch_ms > gpu_ms { Self::Launch } else { Self::Gpu }
     }
 }
 
-/// The measured range of a model; outside of it predictions are extrapolated.
+/// The measured range of a model; predictions outside it are extrapolated.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validity {
@@ -55,7 +55,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Whether batch size and share of a member lie in the measured range.
+    /// Returns whether batch size and share of a member lie in the measured range.
     #[must_use]
     pub fn contains(&self, member: &Member) -> bool {
         let share = member.sm.get();
@@ -73,14 +73,14 @@ pub struct ErrorBounds {
     pub two_sided_pct: f64,
     /// One-sided upper margin in percent of the prediction, within one session, where the GPU leads.
     pub one_sided_pct: f64,
-    /// The same where launching leads.
+    /// The bounds where launching leads.
     #[serde(default)]
     pub launch: LaunchBounds,
-    /// Added to the one-sided margin: how much a GPU drifts from one session to the next, in percent.
+    /// Drift of a GPU from one session to the next, in percent; added to the one-sided margin.
     pub drift_pct: f64,
-    /// How many measured latencies calibrated the bounds; 0 when they are defaults.
+    /// Number of measured latencies on which the bounds were calibrated; 0 when they are defaults.
     pub calibrated_on: usize,
-    /// The largest number of members of a co-location among them (or behind the defaults).
+    /// The largest number of members of a co-location among these latencies (or behind the defaults).
     pub largest_co_location: usize,
 }
 
@@ -92,12 +92,12 @@ pub struct LaunchBounds {
     pub two_sided_pct: f64,
     /// One-sided upper margin in percent of the prediction, within one session.
     pub one_sided_pct: f64,
-    /// How many measured latencies calibrated them; 0 when they are defaults.
+    /// Number of measured latencies on which the bounds were calibrated; 0 when they are defaults.
     pub calibrated_on: usize,
 }
 
 impl LaunchBounds {
-    /// Those of one host with an A100 and eager kernels, with launching in company measured there.
+    /// The bounds of one host with an A100 and eager kernels, where launching in company was measured.
     pub const DEFAULT: Self = Self { two_sided_pct: 33.0, one_sided_pct: 33.0, calibrated_on: 0 };
 }
 
@@ -108,12 +108,12 @@ impl Default for LaunchBounds {
 }
 
 impl ErrorBounds {
-    /// The probability that the bounds hold, on data like those of the calibration.
+    /// The probability with which the bounds hold, on data like those of the calibration.
     pub const LEVEL: f64 = 0.95;
 
-    /// Bounds for a predictor that no co-location of its own GPU kind calibrated. They were found for
-    /// the form of `contention` with its constants of the GPU kind on 750 co-located pairs of a V100,
-    /// and checked on pairs with other batch sizes: ±7.6 %, +4.8 %, and 1 % between two sessions.
+    /// Bounds for a predictor that was not calibrated on co-locations of its own GPU kind. They were found for the form
+    /// of `contention`, with its constants of the GPU kind, on 750 co-located pairs of a V100, and checked on pairs
+    /// with other batch sizes: ±7.6 %, +4.8 %, and 1 % between two sessions.
     pub const DEFAULT: Self = Self {
         two_sided_pct: 7.6,
         one_sided_pct: 4.8,
@@ -123,21 +123,22 @@ impl ErrorBounds {
         largest_co_location: 2,
     };
 
-    /// Bounds for a GPU kind on which no two models were ever measured together: constants of the V100 and
-    /// of the A100 differ by a factor of 1.8, and with the number between them that is the default, 95 % of
-    /// the measured pairs of an A100 stayed below +8.5 %.
+    /// Bounds for a GPU kind on which no two models were ever measured together. The constants of the V100 and of the
+    /// A100 differ by a factor of 1.8; with the default, which lies between them, 95 % of the measured pairs of an A100
+    /// stayed below +8.5 %.
     pub const ELSEWHERE: Self = Self { two_sided_pct: 9.0, one_sided_pct: 8.5, ..Self::DEFAULT };
 
-    /// The bounds for a member of a co-location that needs these times in ms on the GPU and for launching;
-    /// `inside` says whether a member lies in its model's range.
+    /// Returns the bounds for a member of a co-location, given its GPU time and launch time in ms; `inside` tells
+    /// whether a member lies in its model's range.
     ///
-    /// The half-width is that of what leads. For the margin, each of the two times is longer by its own, and the
-    /// longer of them counts: so it changes smoothly from where launching leads to where the GPU does, and a latency
-    /// with its margin, on which planners rely, never falls when one of the two rises.
+    /// The half-width is that of the longer of the two times. For the one-sided margin, each time is increased by its
+    /// own margin and the smooth maximum of the results counts. The margin therefore changes smoothly from where
+    /// launching leads to where the GPU does, and a latency with its margin, on which planners rely, never falls when
+    /// one of the times rises.
     ///
-    /// Beyond the largest measured co-location the bounds grow with the number of co-runners: each one
-    /// adds its own interference, whose errors need not cancel. That is an assumption until such
-    /// co-locations are measured, and flagged as extrapolation.
+    /// Beyond the largest measured co-location the bounds grow with the number of co-runners: each co-runner adds its
+    /// own interference, whose errors need not cancel. This is an assumption until such co-locations are measured, and
+    /// is flagged as extrapolation.
     pub(super) fn of(
         &self,
         members: &[Member],

@@ -1,13 +1,13 @@
-//! What every prediction must be, checked in one place.
+//! The requirements that every prediction must meet, checked in one place.
 
 use super::{CoLocationPrediction, Member, Predictor};
 use crate::domain::{GpuKind, ModelId};
 use crate::units::{BatchSize, SmUnits};
 
-/// No prediction may be longer, in ms: eleven days.
+/// The longest valid time of a prediction, in ms: eleven days.
 const LONGEST_MS: f64 = 1e9;
 
-/// A prediction that is none.
+/// A prediction with an invalid value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
     "predictor {predictor} gives {what} = {value:?} for {members}: must be {allowed}; its coefficients are wrong, or the \
@@ -21,10 +21,11 @@ pub struct BadPrediction {
     members: String,
 }
 
-/// Refuses what is no prediction: times that are not finite or negative, a clock that the GPU kind does not have.
+/// Checks a prediction: times must be finite and not negative, and the GPU kind must be able to run at the predicted
+/// clock.
 ///
 /// # Errors
-/// With the first number that is wrong.
+/// With the first invalid number.
 pub fn check_prediction(
     predictor: &dyn Predictor,
     members: &[Member],
@@ -62,18 +63,18 @@ pub fn check_prediction(
         }
     }
     let (clock, most) = (prediction.clock_mhz, kind.max_clock.get());
-    // The last digit may differ.
+    // Rounding may change the last digit.
     if !(clock > 0.0 && clock <= most * (1.0 + 1e-9)) {
         return Err(bad("clock_mhz", clock, format!("above 0 and at most {most} MHz")));
     }
     Ok(())
 }
 
-/// Tries a predictor on co-locations that every use of it comes by: each model alone with its smallest and largest batch
-/// and little or all of the GPU, each pair, and all models together.
+/// Checks a predictor on co-locations that any use of it meets: each model alone with its smallest and largest batch
+/// and with little or all of the GPU, each pair, and all models together.
 ///
 /// # Errors
-/// With the first prediction that is none.
+/// With the first invalid prediction.
 pub fn try_predictor(predictor: &dyn Predictor) -> Result<(), BadPrediction> {
     let units = predictor.kind().units;
     let share = |part: u32| SmUnits::new((units.get() / part).max(1)).to_percent(units);
@@ -93,7 +94,7 @@ pub fn try_predictor(predictor: &dyn Predictor) -> Result<(), BadPrediction> {
         }
     }
     let batch = |model: ModelId| predictor.max_batch(model);
-    // Of many models, the first ones stand for all pairs.
+    // With many models, only the first ones are tried in pairs.
     for (i, &one) in ids.iter().take(TRIED).enumerate() {
         for &other in ids.iter().take(TRIED).skip(i) {
             let pair = member(one, batch(one), 2).zip(member(other, BatchSize::ONE, 2));
@@ -109,7 +110,7 @@ pub fn try_predictor(predictor: &dyn Predictor) -> Result<(), BadPrediction> {
     check(&together)
 }
 
-/// How many models are tried together.
+/// The largest number of models that are tried together.
 const TRIED: usize = 12;
 
 fn described(predictor: &dyn Predictor, members: &[Member]) -> String {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What an artifact file held.
+/// The content of an artifact file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Imported {
     /// A profile of a GPU kind.
@@ -24,41 +24,41 @@ pub enum Imported {
     Tables {
         /// Each model alone.
         solo: SoloTable,
-        /// Pairs.
+        /// Co-located pairs.
         colocated: Vec<ColocatedRun>,
     },
-    /// A profile made of a table of others, as (name, text) of its files.
+    /// A profile made from a table of another format, as (name, text) of its files.
     Folder {
         files: Vec<(String, String)>,
-        /// What was assumed.
+        /// The assumptions that were made.
         note: String,
     },
 }
 
-/// The merged objects of a file: object → field → value, with the line that the value stood on.
+/// The merged objects of a file: object → field → value, with the line of the value.
 struct Objects<'p> {
     path: &'p Path,
     by_name: BTreeMap<String, BTreeMap<String, (u64, Value)>>,
-    /// Names in order of first appearance.
+    /// Names of the objects, in order of first appearance.
     order: Vec<String>,
 }
 
-/// Reads measurements of others; the content tells which format it is: the two of the artifact, or one of the CSV
-/// tables of `tables_import`. `session` chooses one of several in a file that names them.
+/// Reads measurements in a foreign format. The content determines the format: one of the two of the artifact, or one of
+/// the CSV tables of `tables_import`. `session` chooses one of several sessions in a file that names them.
 ///
-/// `kind` names the GPU kind; the artifact's profile format does not. A profile has no price and no
-/// memory size: the price is set to 0 and can be edited in the written folder.
+/// `kind` names the GPU kind, since the artifact's profile format does not. A profile in that format has no price and
+/// no memory size: the price is set to 0 and can be edited in the written folder.
 ///
 /// # Errors
-/// When the file cannot be read, a line is no JSON object, a field is missing, or a value is not finite,
-/// negative, or not monotone: the error names file, line and field.
+/// When the file cannot be read, a line is not a JSON object, a field is missing, or a value is not finite, negative,
+/// or not monotone. The error names file, line and field.
 pub fn import_measurements(
     path: &Path,
     kind: &GpuKindName,
     session: Option<&str>,
 ) -> Result<Imported, ProfileError> {
     let text = read_file(path)?;
-    // No header of a table begins with a bracket, so that is JSON too, though not of an object.
+    // The header of a table never begins with a bracket, so a leading bracket also means JSON, though not an object.
     if !text.trim_start().starts_with(['{', '[']) {
         return super::tables_import::import_table(path, &text, kind, session);
     }
@@ -96,7 +96,7 @@ impl<'p> Objects<'p> {
         Ok(objects)
     }
 
-    /// A field of an object, read as the type that it must have.
+    /// Reads a field of an object as the type that it must have.
     fn field<T: for<'de> Deserialize<'de>>(
         &self,
         object: &str,
@@ -114,7 +114,7 @@ impl<'p> Objects<'p> {
         })
     }
 
-    /// The first line that a field of the object stands on.
+    /// Returns the first line with a field of the object.
     fn first_line(&self, object: &str) -> u64 {
         let lines = self.by_name.get(object).into_iter().flat_map(BTreeMap::values);
         lines.map(|(line, _)| *line).min().unwrap_or(1)
@@ -124,13 +124,13 @@ impl<'p> Objects<'p> {
         ProfileError::line(self.path, self.first_line(object), format!("{object}: {message}"))
     }
 
-    /// Turns an error about a table that the import made into one about the line of the artifact file
-    /// that the table's row came from.
+    /// Converts an error about a table that the import generated into one about the line of the artifact file from
+    /// which the table's row was made.
     fn translate(&self, error: ProfileError) -> ProfileError {
         let ProfileError::Line { path, line, message } = error else {
             return match error {
                 ProfileError::File { message, .. } => ProfileError::file(self.path, message),
-                // Their lines are those of a text that nobody sees.
+                // Their lines refer to a generated text that users never see.
                 ProfileError::Problems { problems, .. } => {
                     let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
                     ProfileError::file(self.path, all.join("\n"))
@@ -162,7 +162,7 @@ impl<'p> Objects<'p> {
     }
 }
 
-/// The artifact measures each model on this grid.
+/// The grid on which the artifact measures each model.
 const BATCHES: [u32; 3] = [1, 16, 32];
 const SHARES: [u32; 3] = [10, 50, 100];
 
@@ -212,7 +212,7 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
         let latency: Grid = objects.field(name, "gpulatency")?;
         let power: Grid = objects.field(name, "power")?;
         let clock: Grid = objects.field(name, "frequency")?;
-        // The artifact measures L2 on the diagonal of the grid only.
+        // The artifact measures L2 only on the diagonal of the grid.
         let l2: [f64; 3] = objects.field(name, "l2caches")?;
         let field = super::fields::csv_field(name);
         for (i, batch) in BATCHES.iter().enumerate() {
@@ -240,7 +240,7 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
     for (n, ((p, f), t)) in (1..).zip(power.iter().zip(&clock).zip(&idle)) {
         colocation += &format!("{n},{p},{f},{t}\n");
     }
-    // The same checks as for a folder, so that a written import can always be read back.
+    // The same checks as for a folder ensure that a written import can always be read back.
     let texts = ProfileTexts {
         folder: Path::new("").to_owned(),
         profile_toml: toml::to_string(&raw)

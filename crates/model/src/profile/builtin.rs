@@ -1,4 +1,4 @@
-//! The profiles that ship inside the binary, and how a name becomes a profile.
+//! The profiles that are built into the binary, and the lookup of profiles by name.
 
 use super::read::{ProfileTexts, parse_profile, read_profile};
 use super::{Profile, ProfileError};
@@ -9,11 +9,11 @@ pub const BUILTIN_KINDS: &[&str] = &["v100"];
 
 /// Loads a profile by folder or by name.
 ///
-/// A folder of that path wins; then `profiles/<name>` below the current folder; then the built-in
-/// profile of that name.
+/// A folder with that path takes precedence; then `profiles/<name>` below the current folder; then
+/// the built-in profile of that name.
 ///
 /// # Errors
-/// When none of them exists, or the one that does cannot be read.
+/// When none of them exists, or when the one that is found cannot be read.
 pub fn load(name_or_path: &str) -> Result<Profile, ProfileError> {
     let candidates = [PathBuf::from(name_or_path), Path::new("profiles").join(name_or_path)];
     for folder in candidates {

@@ -1,26 +1,26 @@
-//! Checks across rows: measurements that contradict physics are refused before they reach a fit.
+//! Checks across rows: measurements that contradict physics are rejected before they reach a fit.
 
 use super::{ColocatedRun, ModelProfile, Profile, ProfileError, SoloPoint, SoloTable};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How far a measured latency may go the wrong way before it counts as an error and not as noise, where
-/// no repeats tell.
+/// How far a measured latency may go the wrong way and still count as noise, where there are no repeats from which to
+/// estimate the noise.
 const NOISE: f64 = 0.02;
-/// The same where only whole latencies were measured, as a client sees them.
+/// The same where only whole latencies, as a client sees them, were measured.
 const NOISE_OF_LATENCY: f64 = 0.15;
-/// The most that counts as noise, however much repeats differ.
+/// Upper limit of the noise, however much repeats differ.
 const MOST_NOISE: f64 = 0.2;
-/// Up to this multiple of a model's least latency the host may lead and not the GPU. There latencies are a
-/// plateau, and single ones stand out by more.
+/// Up to this multiple of a model's least latency, launching on the host may dominate instead of the GPU. Latencies
+/// form a plateau there, from which single ones deviate more.
 const PLATEAU: f64 = 1.4;
 const NOISE_OF_PLATEAU: f64 = 0.25;
-/// How far two measurements of one configuration may lie apart before they contradict each other.
+/// The relative difference from which two measurements of one configuration contradict each other.
 const CONTRADICTION: f64 = 0.2;
 
-/// Refuses points that are faster than others with more SMs or a smaller batch, beyond noise: three times the
-/// median spread of repeated points, at least 2 % (15 % where only whole latencies are known) and at most 20 %; on the plateau where
-/// the host leads, 25 %.
+/// Rejects points that are slower than others with fewer SMs or a larger batch, beyond noise. The noise is three times
+/// the median spread of repeated points, at least 2 % (15 % where only whole latencies are known) and at most 20 %; on
+/// the plateau where launching dominates, it is 25 %.
 pub(super) fn check_monotone(
     path: &Path,
     lines: &[u64],
@@ -71,7 +71,7 @@ fn same(a: &SoloPoint, b: &SoloPoint) -> bool {
     a.batch == b.batch && a.sm == b.sm
 }
 
-/// The median relative difference of repeated points; 0 without any.
+/// Returns the median relative difference of repeated points; 0 without repeats.
 fn spread(points: &[SoloPoint]) -> f64 {
     let mut differences: Vec<f64> = Vec::new();
     for (i, a) in points.iter().enumerate() {
@@ -82,13 +82,13 @@ fn spread(points: &[SoloPoint]) -> f64 {
     differences.get(differences.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// How far two times lie apart, relative to the smaller.
+/// Returns the difference of two times, relative to the smaller one.
 fn apart(a: f64, b: f64) -> f64 {
     a.max(b) / a.min(b) - 1.0
 }
 
-/// Measurements of one configuration that lie 20 % or more apart, each as a sentence: solo points and rows of
-/// the solo table of one model, batch size and share, and co-located runs of the same members.
+/// Describes measurements of one configuration that differ by 20 % or more, each in a sentence: solo points and rows of
+/// the solo table with the same model, batch size and share, and co-located runs of the same members.
 #[must_use]
 pub fn contradictions(
     models: &[ModelProfile],

@@ -1,4 +1,4 @@
-//! Co-located measurements: long-format CSV, one row for each member of a run.
+//! Co-located measurements: a CSV table in long format, with one row for each member of a run.
 
 use super::ProfileError;
 use super::csv_rows::{CsvRow, CsvRows};
@@ -13,10 +13,9 @@ use std::path::Path;
 pub struct ColocatedRun {
     /// The run's number in its file.
     pub run: u64,
-    /// Who ran together.
+    /// The models that ran together.
     pub members: Vec<ColocatedMember>,
-    /// Time from the common start of one batch of each member to the end of the last, where that is all that
-    /// was measured.
+    /// Time from the common start of one batch of each member to the end of the last one, where only this was measured.
     pub makespan: Option<Milliseconds>,
 }
 
@@ -25,18 +24,18 @@ pub struct ColocatedRun {
 pub struct ColocatedMember {
     pub model: ModelName,
     pub batch: BatchSize,
-    /// SM share.
+    /// The SM share.
     pub sm: SmPercent,
-    /// Measured mean latency of a batch: load, execution and feedback. `None` for a neighbour that was
-    /// there but not timed.
+    /// Measured mean latency of a batch: load, execution and feedback. `None` for a co-runner that was present but not
+    /// timed.
     pub latency: Option<Milliseconds>,
     /// Standard deviation of the latency within the run, where measured.
     pub std: Option<Milliseconds>,
 }
 
-/// Reads `run,member,model,batch,sm_pct,latency_ms[,std_ms][,makespan_ms]`; the members of a run stand on
-/// consecutive lines and are numbered from 0. The latency may be empty for members that were not timed, but
-/// each run has one, or a makespan (the same on all its lines, or on the first).
+/// Reads `run,member,model,batch,sm_pct,latency_ms[,std_ms][,makespan_ms]`. The members of a run are on consecutive
+/// lines and are numbered from 0. The latency may be empty for members that were not timed, but each run needs at least
+/// one latency or a makespan (the same on all its lines, or only on the first).
 ///
 /// # Errors
 /// When the file cannot be read or a value in it is unusable: the error names file, line and column.
@@ -44,7 +43,7 @@ pub fn read_colocated(path: &Path) -> Result<Vec<ColocatedRun>, ProfileError> {
     parse_colocated(path, &read_file(path)?)
 }
 
-/// Parses the text of such a file.
+/// Parses the text of a file for [`read_colocated`].
 pub(super) fn parse_colocated(path: &Path, text: &str) -> Result<Vec<ColocatedRun>, ProfileError> {
     let required = ["run", "member", "model", "batch", "sm_pct", "latency_ms"];
     let table = CsvRows::parse(path, text, &required, &["std_ms", "makespan_ms"])?;
@@ -91,12 +90,12 @@ pub(super) fn parse_colocated(path: &Path, text: &str) -> Result<Vec<ColocatedRu
     Ok(runs)
 }
 
-/// A duration above 0, or `None` where the field is empty.
+/// Reads a duration above 0, or `None` where the field is empty.
 fn optional_time(row: &CsvRow<'_>, column: &str) -> Result<Option<Milliseconds>, ProfileError> {
     if row.text(column).is_empty() { Ok(None) } else { positive(row, column).map(Some) }
 }
 
-/// The runs as the CSV text that [`read_colocated`] reads.
+/// Returns the runs as CSV text that [`read_colocated`] can read.
 #[must_use]
 pub fn write_colocated(runs: &[ColocatedRun]) -> String {
     let makespans = runs.iter().any(|run| run.makespan.is_some());

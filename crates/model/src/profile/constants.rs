@@ -1,4 +1,4 @@
-//! `profile.toml`: the constants of a GPU kind and of its models. All its mistakes are reported at once.
+//! `profile.toml`: the constants of a GPU kind and of its models. All mistakes are reported at once.
 
 use super::{ProfileError, Slice};
 use crate::domain::{GpuKindName, ModelName, SmSharing};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::path::Path;
 use toml::de::DeValue;
 
-/// `profile.toml` as it is written.
+/// The content of `profile.toml` as written in the file.
 #[derive(Debug, Serialize)]
 pub(super) struct RawProfile {
     pub version: u32,
@@ -108,7 +108,7 @@ const fn from_zero(most: f64, unit: &'static str, fix: &'static str) -> NumberRu
 /// Reads `profile.toml`.
 ///
 /// # Errors
-/// With all that is wrong, each with its line.
+/// With all mistakes, each with its line.
 pub(super) fn read_constants(path: &Path, text: &str) -> Result<RawProfile, ProfileError> {
     read_toml(text, profile).map_err(|problems| ProfileError::problems(path, problems))
 }
@@ -147,7 +147,7 @@ fn profile(mut table: TomlTable<'_>, problems: &mut Problems<'_>) -> Option<RawP
     })
 }
 
-/// A table below a key, where there is one.
+/// Reads the table below a key, if there is one.
 fn sub_table<T>(
     t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -217,7 +217,7 @@ fn slice(mut table: TomlTable<'_>, problems: &mut Problems<'_>) -> Option<Slice>
     })
 }
 
-/// The models of a GPU: at least one; none of a slice.
+/// Reads the models: at least one for a GPU, none for a slice.
 fn models(
     t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,

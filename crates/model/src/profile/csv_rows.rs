@@ -1,21 +1,21 @@
-//! A table with known columns; every error names file, line and column.
+//! CSV tables with known columns; every error names file, line and column.
 
 use super::ProfileError;
 use crate::input::{CsvTable, HeaderRule, TableError, number};
 use std::path::Path;
 
-/// The rows of a CSV text whose header is checked against the columns that a table has.
+/// The rows of a CSV text whose header has been checked against the expected columns.
 pub(super) struct CsvRows<'a> {
     path: &'a Path,
-    /// Each known column that the file has, with its position there.
+    /// Each known column of the file, with its position.
     columns: Vec<(&'static str, usize)>,
-    /// Each row with its line.
+    /// Each row, with its line.
     records: Vec<(u64, csv::StringRecord)>,
     /// Whether numbers may have a decimal comma.
     decimal_comma: bool,
 }
 
-/// One row; fields are asked for by column name.
+/// One row; fields are accessed by column name.
 pub(super) struct CsvRow<'a> {
     table: &'a CsvRows<'a>,
     line: u64,
@@ -23,8 +23,8 @@ pub(super) struct CsvRow<'a> {
 }
 
 impl<'a> CsvRows<'a> {
-    /// Parses the text. Columns may come in any order; an unknown or doubled one is an error, and so is
-    /// a missing one that is not optional. One without a name holds row numbers, and is left out.
+    /// Parses the text. Columns may be in any order. An unknown or duplicate column is an error, as is a missing
+    /// required one. A column without a name holds row numbers and is ignored.
     pub(super) fn parse(
         path: &'a Path,
         text: &str,
@@ -63,13 +63,13 @@ impl<'a> CsvRows<'a> {
         Ok(Self { path, columns, records, decimal_comma })
     }
 
-    /// Which columns the header of a table names; none where the text is no table.
+    /// Returns the columns that the header of a table names; none where the text is not a table.
     pub(super) fn names(text: &str) -> Vec<String> {
         let table = CsvTable::new(text.as_bytes(), HeaderRule::Header);
         table.map_or_else(|_| Vec::new(), |table| table.columns().to_vec())
     }
 
-    /// The text of a field of one of the rows, which lives as long as the table.
+    /// Returns the text of a field of a row, with the lifetime of the table.
     pub(super) fn text_of<'t>(&'t self, row: &CsvRow<'t>, column: &str) -> &'t str {
         let position = self.columns.iter().find(|(name, _)| *name == column);
         position.map_or("", |(_, position)| &row.record[*position])
@@ -81,12 +81,12 @@ impl<'a> CsvRows<'a> {
 }
 
 impl CsvRow<'_> {
-    /// The line that the row begins on, from 1.
+    /// Returns the line on which the row begins, from 1.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// An error about one column of this row.
+    /// Returns an error about one column of this row.
     pub(super) fn error(&self, column: &str, message: impl std::fmt::Display) -> ProfileError {
         ProfileError::line(
             self.table.path,
@@ -95,13 +95,13 @@ impl CsvRow<'_> {
         )
     }
 
-    /// The text of a field; empty where the file lacks an optional column.
+    /// Returns the text of a field; empty where the file lacks an optional column.
     pub(super) fn text(&self, column: &str) -> &str {
         let position = self.table.columns.iter().find(|(name, _)| *name == column);
         position.map_or("", |(_, position)| &self.record[*position])
     }
 
-    /// A whole number. Programs that keep numbers as floats write 4.0 for 4.
+    /// Reads a whole number. Programs that store numbers as floats write 4.0 for 4.
     pub(super) fn whole<T: std::str::FromStr>(
         &self,
         column: &str,
@@ -112,13 +112,13 @@ impl CsvRow<'_> {
         whole.parse().map_err(|_| self.error(column, format!("must be {wanted}")))
     }
 
-    /// A finite number.
+    /// Reads a finite number.
     fn number(&self, column: &str) -> Result<f64, ProfileError> {
         number(self.text(column), self.table.decimal_comma)
             .ok_or_else(|| self.error(column, "must be a finite number"))
     }
 
-    /// A number that its unit accepts.
+    /// Reads a number in the range of its unit.
     pub(super) fn quantity<T>(&self, column: &str) -> Result<T, ProfileError>
     where
         T: TryFrom<f64>,
@@ -127,7 +127,7 @@ impl CsvRow<'_> {
         T::try_from(self.number(column)?).map_err(|e| self.error(column, e))
     }
 
-    /// As [`CsvRow::quantity`], or `None` where the field is empty.
+    /// Does the same as [`CsvRow::quantity`], but returns `None` where the field is empty.
     pub(super) fn optional<T>(&self, column: &str) -> Result<Option<T>, ProfileError>
     where
         T: TryFrom<f64>,
@@ -136,7 +136,7 @@ impl CsvRow<'_> {
         if self.text(column).is_empty() { Ok(None) } else { self.quantity(column).map(Some) }
     }
 
-    /// A number in a closed range.
+    /// Reads a number in a closed range.
     pub(super) fn number_in(&self, column: &str, low: f64, high: f64) -> Result<f64, ProfileError> {
         let number = self.number(column)?;
         if (low..=high).contains(&number) {
@@ -146,7 +146,7 @@ impl CsvRow<'_> {
         }
     }
 
-    /// As [`CsvRow::number_in`], or `None` where the field is empty.
+    /// Does the same as [`CsvRow::number_in`], but returns `None` where the field is empty.
     pub(super) fn optional_in(
         &self,
         column: &str,

@@ -1,25 +1,26 @@
-//! What makers publish of GPU kinds: for measurements that come without it.
+//! Published data of GPU kinds, for measurements without such data.
 
 use crate::domain::GpuKindName;
 
 /// The published numbers of a GPU kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Datasheet {
-    /// Part of the kind's name by which it is found.
+    /// The beginning of the kind's name, by which the sheet is found.
     pub name: &'static str,
-    /// Streaming multiprocessors.
+    /// Number of streaming multiprocessors.
     pub sms: u32,
     /// Highest SM clock in MHz.
     pub max_clock_mhz: f64,
     /// Board power in W.
     pub power_cap_w: f64,
-    /// Host link, one way, in bytes/ms: PCIe 3.0 or 4.0 with 16 lanes, less what protocols take.
+    /// Bandwidth of the host link, one way, in bytes/ms: PCIe 3.0 or 4.0 with 16 lanes, less protocol overhead.
     pub pcie_bytes_per_ms: f64,
-    /// Device memory in GB (2³⁰ bytes).
+    /// Device memory in GiB (2³⁰ bytes).
     pub memory_gib: u64,
 }
 
-/// NVIDIA's data sheets of the SXM boards where there are any, else of the PCIe boards. Longer names come first.
+/// NVIDIA's data sheets, of the SXM boards where these exist, else of the PCIe boards. Longer names precede their own
+/// prefixes.
 const DATASHEETS: &[Datasheet] = &[
     sheet("a100-80gb", 108, 1410.0, 400.0, 24e6, 80),
     sheet("a100", 108, 1410.0, 400.0, 24e6, 40),
@@ -42,14 +43,14 @@ const fn sheet(
     Datasheet { name, sms, max_clock_mhz, power_cap_w, pcie_bytes_per_ms, memory_gib }
 }
 
-/// The data sheet of the kind whose name begins so, in any case; `None` for one that is not known.
+/// Returns the data sheet whose name is a prefix of the kind's name, ignoring case; `None` for an unknown kind.
 #[must_use]
 pub fn datasheet(kind: &GpuKindName) -> Option<&'static Datasheet> {
     let kind = kind.as_str().to_lowercase();
     DATASHEETS.iter().find(|sheet| kind.starts_with(sheet.name))
 }
 
-/// The names that [`datasheet`] knows.
+/// Returns the names that [`datasheet`] knows.
 #[must_use]
 pub(super) fn known() -> String {
     let names: Vec<&str> = DATASHEETS.iter().map(|sheet| sheet.name).collect();

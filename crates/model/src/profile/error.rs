@@ -10,7 +10,7 @@ pub enum ProfileError {
     /// A file cannot be read.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    /// A line holds something unusable.
+    /// The content of a line is unusable.
     #[error("{}:{line}: {message}", path.display())]
     Line {
         path: PathBuf,
@@ -21,10 +21,10 @@ pub enum ProfileError {
     /// The file as a whole is unusable.
     #[error("{}: {message}", path.display())]
     File { path: PathBuf, message: String },
-    /// Keys of `profile.toml` are wrong: all that are.
+    /// Keys of `profile.toml` are wrong; all of them are listed.
     #[error("{}", listing(path, problems))]
     Problems { path: PathBuf, problems: Vec<Problem> },
-    /// No profile of that name.
+    /// No profile has that name.
     #[error(
         "no profile {name:?}: neither a folder {name:?} nor profiles/{name} exists, and the built-in \
          profiles are: {known}"

@@ -1,10 +1,10 @@
-//! The fields that the tables of a profile share, and their ranges.
+//! The fields shared by the tables of a profile, and their ranges.
 
 use super::csv_rows::CsvRow;
 use super::{ModelProfile, Profile, ProfileError};
 use crate::units::{BatchSize, Milliseconds, SmPercent};
 
-/// The model that a row names.
+/// Returns the model that a row names.
 pub(super) fn model_of<'p>(
     row: &CsvRow<'_>,
     profile: &'p mut Profile,
@@ -15,7 +15,7 @@ pub(super) fn model_of<'p>(
     })
 }
 
-/// A batch size; profiles go up to 1024.
+/// Reads a batch size, which in profiles is at most 1024.
 pub(super) fn batch(row: &CsvRow<'_>) -> Result<BatchSize, ProfileError> {
     let size: u32 = row.whole("batch", "a whole number from 1 to 1024")?;
     match BatchSize::new(size) {
@@ -24,29 +24,29 @@ pub(super) fn batch(row: &CsvRow<'_>) -> Result<BatchSize, ProfileError> {
     }
 }
 
-/// An SM share of at most a whole GPU.
+/// Reads an SM share of at most a whole GPU.
 pub(super) fn share(row: &CsvRow<'_>) -> Result<SmPercent, ProfileError> {
     let sm: SmPercent = row.quantity("sm_pct")?;
     if sm.get() <= 100.0 { Ok(sm) } else { Err(row.error("sm_pct", "must be at most 100")) }
 }
 
-/// A duration that cannot be zero.
+/// Reads a duration above zero.
 pub(super) fn positive(row: &CsvRow<'_>, column: &str) -> Result<Milliseconds, ProfileError> {
     let time: Milliseconds = row.quantity(column)?;
     if time.get() > 0.0 { Ok(time) } else { Err(row.error(column, "must be above 0")) }
 }
 
-/// A CSV field, quoted where its text asks for it.
+/// Formats a CSV field, with quotes where its text needs them.
 ///
 /// # Panics
-/// Never: text goes into memory.
+/// Never: the text is written to memory.
 #[must_use]
 pub fn csv_field(field: &str) -> String {
     if field.is_empty() {
         return String::new();
     }
     let mut out = csv::Writer::from_writer(Vec::new());
-    // A quote is closed by what ends the field.
+    // The end of the record closes an open quote.
     out.write_record([field]).expect("text goes into memory");
     let bytes = out.into_inner().expect("text goes into memory");
     let mut text = String::from_utf8(bytes).expect("text stays text");

@@ -1,4 +1,4 @@
-//! Kernel lists: what a model launches for one batch, as a profiler exports it.
+//! Kernel lists: the kernels that a model launches for one batch, as a profiler exports them.
 
 use super::csv_rows::{CsvRow, CsvRows};
 use super::fields::{batch, csv_field, model_of, positive, share};
@@ -22,8 +22,8 @@ const REQUIRED: [&str; 10] = [
 const OPTIONAL: [&str; 3] = ["kernel_idx", "gap_before_us_median", "name"];
 
 /// Reads `model,batch,sm_pct[,kernel_idx],duration_us_median[,gap_before_us_median],grid_x,grid_y,grid_z,
-/// threads_per_block,regs_per_thread,smem_bytes[,name]` into the models of a profile: one row for each
-/// kernel in launch order, all kernels of a model recorded at one batch size and share.
+/// threads_per_block,regs_per_thread,smem_bytes[,name]` into the models of a profile. There is one row for each kernel,
+/// in launch order; all kernels of a model are recorded at the same batch size and share.
 ///
 /// # Errors
 /// When the file cannot be read or a value in it is unusable: the error names file, line and column.
@@ -31,7 +31,7 @@ pub fn read_kernels(path: &Path, profile: &mut Profile) -> Result<(), ProfileErr
     parse_kernels(path, &read_file(path)?, profile)
 }
 
-/// Parses the text of such a file.
+/// Parses the text of a file for [`read_kernels`].
 pub(super) fn parse_kernels(
     path: &Path,
     text: &str,
@@ -81,7 +81,7 @@ fn count(row: &CsvRow<'_>, column: &str, low: u32, high: u32) -> Result<u32, Pro
     }
 }
 
-/// The kernel lists as the CSV text that [`read_kernels`] reads.
+/// Returns the kernel lists as CSV text that [`read_kernels`] can read.
 pub(super) fn write_kernels(profile: &Profile) -> String {
     let mut text = [&REQUIRED[..], &["name"]].concat().join(",") + "\n";
     for model in &profile.models {

@@ -11,8 +11,8 @@
 //!   colocated.csv     measured co-locations ([`read_colocated`], optional)
 //!   solo_table.csv    solo latencies of further configurations ([`read_solo_table`], optional)
 //! ```
-//! Bad rows are rejected with file and line. A program of an earlier version reads a folder that has
-//! the optional files, and leaves them out.
+//! Bad rows are rejected with file and line. Earlier versions of the program can read a folder with the optional files,
+//! and ignore them.
 
 mod artifact;
 mod builtin;

@@ -1,4 +1,4 @@
-//! Reads a profile folder.
+//! Reading of profile folders.
 
 use super::check::check_profile;
 use super::colocated::parse_colocated;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(super) const SOLO: &[&str] = &["model", "batch", "sm_pct"];
-/// Either `gpu_ms` or `latency_ms` must be there, and the better both.
+/// At least one of `gpu_ms` and `latency_ms` is required; both are better.
 pub(super) const SOLO_OPTIONAL: &[&str] =
     &["gpu_ms", "latency_ms", "power_w", "clock_mhz", "l2_pct", "dram_pct", "throughput_img_s"];
 pub(super) const SELF_PAIRS: &[&str] =
@@ -35,10 +35,10 @@ pub(super) struct ProfileTexts {
     pub solo_table_csv: Option<String>,
 }
 
-/// No file of a profile is longer, in bytes.
+/// The maximum length of a file of a profile, in bytes.
 const LONGEST: u64 = 1 << 30;
 
-/// The text of a file, packed or not.
+/// Reads the text of a file, compressed or not.
 pub(super) fn read_file(path: &Path) -> Result<String, ProfileError> {
     read_text(path, LONGEST).map_err(|error| ProfileError::io(path, error))
 }
@@ -46,7 +46,7 @@ pub(super) fn read_file(path: &Path) -> Result<String, ProfileError> {
 /// Reads and checks a profile folder.
 ///
 /// # Errors
-/// When a file is missing or unreadable, or any value in it is: the error names file, line and column.
+/// When a file is missing or unreadable, or a value in it is invalid: the error names file, line and column.
 pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
     let text = |name: &str| read_file(&folder.join(name));
     if let Some(profile) = read_slice(folder, &text("profile.toml")?)? {
@@ -67,7 +67,8 @@ pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
     })
 }
 
-/// The profile of the whole GPU, with the slice that this folder describes; `None` where it describes none.
+/// Returns the profile of the whole GPU, with the slice that this folder describes; `None` where it does not describe a
+/// slice.
 fn read_slice(folder: &Path, text: &str) -> Result<Option<Profile>, ProfileError> {
     let path = folder.join("profile.toml");
     let raw = read_constants(&path, text)?;
@@ -116,7 +117,7 @@ pub(super) fn parse_profile(texts: &ProfileTexts) -> Result<Profile, ProfileErro
     Ok(profile)
 }
 
-/// What a profile is before its tables are read.
+/// Creates a profile from its constants, before its tables are read.
 fn with_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileError> {
     let Some(gpu) = raw.gpu else {
         return Err(ProfileError::file(path, "a slice has no tables of its own"));

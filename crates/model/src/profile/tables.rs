@@ -13,7 +13,7 @@ use std::path::Path;
 pub struct SoloRow {
     pub model: ModelName,
     pub batch: BatchSize,
-    /// SM share.
+    /// The SM share.
     pub sm: SmPercent,
     /// Measured mean latency of a batch: load, execution and feedback.
     pub latency: Milliseconds,
@@ -33,20 +33,20 @@ pub struct SoloTable {
 }
 
 impl SoloTable {
-    /// The first row of exactly this configuration.
+    /// Returns the first row with exactly this configuration.
     #[must_use]
     pub fn find(&self, model: &ModelName, batch: BatchSize, sm: SmPercent) -> Option<&SoloRow> {
         self.of(model, batch, sm).next()
     }
 
-    /// The mean latency of exactly this configuration over its repeats, in ms.
+    /// Returns the mean latency of exactly this configuration over its repeats, in ms.
     #[must_use]
     pub fn latency_ms(&self, model: &ModelName, batch: BatchSize, sm: SmPercent) -> Option<f64> {
         let times: Vec<f64> = self.of(model, batch, sm).map(|row| row.latency.get()).collect();
         crate::stats::mean(&times)
     }
 
-    /// All rows of exactly this configuration.
+    /// Iterates over all rows with exactly this configuration.
     pub fn of(
         &self,
         model: &ModelName,
@@ -65,7 +65,7 @@ pub fn read_solo_table(path: &Path) -> Result<SoloTable, ProfileError> {
     parse_solo_table(path, &read_file(path)?)
 }
 
-/// Parses the text of such a file.
+/// Parses the text of a file for [`read_solo_table`].
 pub(super) fn parse_solo_table(path: &Path, text: &str) -> Result<SoloTable, ProfileError> {
     let required = ["model", "batch", "sm_pct", "latency_ms"];
     let rows = CsvRows::parse(path, text, &required, &["throughput_img_s", "l2_pct", "dram_pct"])?;
@@ -85,7 +85,7 @@ pub(super) fn parse_solo_table(path: &Path, text: &str) -> Result<SoloTable, Pro
     Ok(table)
 }
 
-/// The table as the CSV text that [`read_solo_table`] reads.
+/// Returns the table as CSV text that [`read_solo_table`] can read.
 #[must_use]
 pub fn write_solo_table(table: &SoloTable) -> String {
     let mut text = "model,batch,sm_pct,latency_ms,throughput_img_s,l2_pct,dram_pct\n".to_owned();

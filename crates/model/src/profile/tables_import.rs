@@ -1,6 +1,6 @@
-//! Measurements as others publish them: tables that are no profile yet.
+//! Import of tables of measurements that others publish and that are not profiles yet.
 //!
-//! | columns | what it is | what comes out |
+//! | columns | content | result |
 //! |---|---|---|
 //! | `model,batch,sm_pct,latency_ms,neighbour,neighbour_batch,neighbour_sm_pct` | pairs of which one side was timed | runs with one latency each, and the solo latencies |
 //! | `mig_gpcs,model,batch,copies,latency_ms` | copies of one model without shares, on a whole GPU (7) or in one of its MIG slices | a profile with a slice for each size, and the runs |
@@ -18,10 +18,10 @@ use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// No GPU runs more processes at once than this.
+/// The maximum number of processes that a GPU runs at once.
 const MOST_COPIES: usize = 1000;
 
-/// The slices of an A100 and its successors: a GPU has seven parts that compute.
+/// The number of compute slices into which MIG divides an A100 and its successors.
 const PARTS: u32 = 7;
 
 const ONE_SIDED: &[&str] =
@@ -32,12 +32,12 @@ const COPIES: &[&str] = &["mig_gpcs", "model", "batch", "copies", "latency_ms"];
 const COPIES_OPTIONAL: &[&str] =
     &["throughput_per_copy_img_s", "published_latency_ms", "solo_ms", "slowdown"];
 
-/// Reads such a table; its header says which. `kind` names the GPU kind, and `session` the session to take of a
+/// Imports a table, whose header determines the format. `kind` names the GPU kind, and `session` selects a session of a
 /// file that holds several.
 ///
 /// # Errors
-/// When a value is unusable (with file, line and column), a file holds several sessions and none was chosen, or a
-/// profile is to be made for a kind whose published numbers are not known.
+/// When a value is unusable (with file, line and column), when a file holds several sessions and none was selected, or
+/// when a profile is to be made for a kind without known published numbers.
 pub(super) fn import_table(
     path: &Path,
     text: &str,
@@ -146,7 +146,7 @@ fn add_solo(
 
 fn copies(path: &Path, text: &str, kind: &GpuKindName) -> Result<Imported, ProfileError> {
     let mut solo = SoloTable::default();
-    // For each number of parts of the GPU.
+    // The runs for each number of parts of the GPU.
     let mut runs: Vec<Vec<ColocatedRun>> = vec![Vec::new(); PARTS as usize + 1];
     let whole = SmPercent::new(100.0).expect("a share");
     for row in CsvRows::parse(path, text, COPIES, COPIES_OPTIONAL)?.rows() {
@@ -207,7 +207,7 @@ fn copies(path: &Path, text: &str, kind: &GpuKindName) -> Result<Imported, Profi
     Ok(Imported::Folder { files, note: assumptions() })
 }
 
-/// The rows of a slice, with shares of the slice.
+/// Returns the rows of a slice, with shares relative to the slice.
 fn in_slice(solo: &SoloTable, parts: usize) -> String {
     let share = parts as f64 * 100.0 / f64::from(PARTS);
     let rows = solo.rows.iter().filter(|row| (row.sm.get() - share).abs() < 1e-9);
@@ -217,7 +217,7 @@ fn in_slice(solo: &SoloTable, parts: usize) -> String {
     })
 }
 
-/// `profile.toml` for a table of models alone.
+/// Writes `profile.toml` for a table of models alone.
 fn profile_toml(
     path: &Path,
     kind: &GpuKindName,

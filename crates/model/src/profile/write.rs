@@ -1,4 +1,4 @@
-//! A profile as the texts of its folder.
+//! Writing of profiles as the texts of a folder.
 
 use super::constants::{RawGpuConstants, RawModel, RawProfile};
 use super::fields::csv_field;
@@ -10,7 +10,8 @@ use super::{Profile, write_colocated, write_solo_table};
 pub(super) const SOLO_HEADER: &str =
     "model,batch,sm_pct,gpu_ms,latency_ms,power_w,clock_mhz,l2_pct";
 
-/// The files of a profile folder, as (name, text). Reading them back gives an equal profile.
+/// Returns the files of a profile folder, as (name, text). Reading them back gives an equal
+/// profile.
 ///
 /// # Panics
 /// Never for a profile that was read: its values are finite.

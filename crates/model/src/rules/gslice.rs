@@ -1,4 +1,4 @@
-//! How GSLICE tunes a batch size and a share.
+//! The rules by which GSLICE tunes batch size and share.
 //!
 //! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC
 //! 2020), with the steps of the iGniter artifact (`gslice.py`):
@@ -13,29 +13,29 @@
 
 use crate::units::BatchSize;
 
-/// The share that every workload starts with, in percent.
+/// The initial share of every workload, in percent.
 pub const START_PCT: f64 = 30.0;
 
-/// The most batch-size steps before the share is tuned.
+/// The maximum number of batch-size steps before the share is tuned.
 pub const TURNS: u32 = 5;
 
-/// A slack from 0 to this part is accepted.
+/// A slack between 0 and this fraction is accepted.
 const SLACK: f64 = 0.1;
 
-/// What a trial run or a window of time says of a workload.
+/// The observation of a workload in a trial run or a time window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GsliceObservation {
-    /// What a batch may take, in ms (> 0).
+    /// The time that a batch may take, in ms (> 0).
     pub budget_ms: f64,
-    /// What a batch takes, in ms (> 0).
+    /// The time that a batch takes, in ms (> 0).
     pub latency_ms: f64,
-    /// Requests/s that arrive.
+    /// The arrival rate, in requests/s.
     pub rate_rps: f64,
-    /// Requests/s that could be served (> 0).
+    /// The rate that could be served, in requests/s (> 0).
     pub throughput_rps: f64,
 }
 
-/// SLAB: the next batch size, from 1 to `most`.
+/// SLAB: returns the next batch size, from 1 to `most`.
 ///
 /// # Panics
 /// Never: the size is at least 1.
@@ -52,8 +52,8 @@ pub fn tuned_batch(batch: BatchSize, most: BatchSize, seen: GsliceObservation) -
     BatchSize::new(size).expect("it is at least 1")
 }
 
-/// Shares in whole units, of which rounding tiny ones up to one unit made more than the `whole` GPU: the largest
-/// give way, one unit at a time, down to one each.
+/// Reduces shares, in whole units, until they fit on a GPU of `whole` units: rounding tiny shares up to one unit can
+/// make the sum too large. The largest share loses one unit at a time; no share falls below one unit.
 pub fn give_way(shares: &mut [u32], whole: u32) {
     let mut excess = shares.iter().sum::<u32>().saturating_sub(whole);
     while excess > 0
@@ -64,7 +64,7 @@ pub fn give_way(shares: &mut [u32], whole: u32) {
     }
 }
 
-/// UTIL: the next share in percent, from 1 to 100.
+/// UTIL: returns the next share in percent, from 1 to 100.
 #[must_use]
 pub fn tuned_share(share: f64, seen: GsliceObservation) -> f64 {
     let latency = (seen.budget_ms - seen.latency_ms) / seen.latency_ms;

@@ -1,4 +1,4 @@
-//! Published rules that strategies and controllers share, as plain arithmetic.
+//! Published rules that strategies and controllers share, written as plain arithmetic.
 
 mod budget;
 pub mod gslice;

@@ -1,6 +1,6 @@
 //! Split-conformal calibration: bounds that hold with a given probability, whatever the distribution.
 
-/// The bound that a further score of the same kind stays below with probability `level`:
+/// Returns the bound below which a further score of the same kind stays with probability `level`:
 ///
 /// ```text
 /// the ⌈(n + 1) level⌉-th smallest of n calibration scores        (Lei et al., JASA 2018)

@@ -1,6 +1,6 @@
-//! Errors of predictions against measurements.
+//! Errors of predictions relative to measurements.
 
-/// The mean absolute percentage error of predictions, in percent of the measured values.
+/// Returns the mean absolute percentage error of predictions, in percent of the measured values.
 ///
 /// `None` without data, for slices of unequal length, and when a measured value is zero.
 #[must_use]
@@ -8,8 +8,8 @@ pub fn mape_pct(predicted: &[f64], measured: &[f64]) -> Option<f64> {
     mean_relative_error(predicted, measured, f64::abs)
 }
 
-/// The mean signed percentage error, in percent of the measured values: positive when predictions
-/// are too high. `None` as in [`mape_pct`].
+/// Returns the mean signed percentage error, in percent of the measured values; positive when predictions are too high.
+/// `None` in the same cases as [`mape_pct`].
 #[must_use]
 pub fn bias_pct(predicted: &[f64], measured: &[f64]) -> Option<f64> {
     mean_relative_error(predicted, measured, |error| error)

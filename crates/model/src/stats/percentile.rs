@@ -1,12 +1,12 @@
-//! The one definition of a percentile.
+//! The definition of a percentile that all code shares.
 
-/// The nearest-rank percentile of sorted data: the smallest value with at least `q·n` of the `n`
-/// observations less than or equal to it. `None` when there is no data.
+/// Returns the nearest-rank percentile of sorted data: the smallest value with at least `q·n` of the `n` observations
+/// less than or equal to it. `None` when there is no data.
 ///
-/// It is always one of the observations, never an interpolation, so a reported P99 is a latency that
-/// some request really had. `q` is a share from 0 to 1; outside it the minimum or maximum is taken.
-/// The product `q·n` is rounded to the nearest integer when it lies within 10⁻⁹ of one, so that
-/// 0.07 × 100 = 7.000000000000001 means rank 7, not 8.
+/// The result is always one of the observations, never an interpolation, so a reported P99 is a latency that some
+/// request really had. `q` is a share from 0 to 1; outside this range the minimum or maximum is returned. The product
+/// `q·n` is rounded to the nearest integer when it lies within 10⁻⁹ of one, so that 0.07 × 100 = 7.000000000000001
+/// means rank 7, not 8.
 ///
 /// ```
 /// use igniter_model::stats::percentile;
@@ -19,7 +19,7 @@ pub fn percentile<T: Copy>(sorted: &[T], q: f64) -> Option<T> {
     nearest_rank(sorted.len(), q).map(|position| sorted[position])
 }
 
-/// Where the [`percentile`] stands among `n` sorted observations, from 0.
+/// Returns the index of the [`percentile`] among `n` sorted observations.
 #[must_use]
 pub fn nearest_rank(n: usize, q: f64) -> Option<usize> {
     let last = n.checked_sub(1)?;

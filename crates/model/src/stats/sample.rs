@@ -1,14 +1,14 @@
-//! Statistics of one sample, and of two paired ones.
+//! Statistics of one sample and of two paired samples.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// The arithmetic mean; `None` when there is no data.
+/// Returns the arithmetic mean; `None` when there is no data.
 #[must_use]
 pub fn mean(data: &[f64]) -> Option<f64> {
     (!data.is_empty()).then(|| data.iter().sum::<f64>() / data.len() as f64)
 }
 
-/// The sample standard deviation (divisor n − 1); `None` for fewer than two values.
+/// Returns the sample standard deviation (divisor n − 1); `None` for fewer than two values.
 #[must_use]
 pub fn standard_deviation(data: &[f64]) -> Option<f64> {
     let centre = mean(data)?;
@@ -16,7 +16,7 @@ pub fn standard_deviation(data: &[f64]) -> Option<f64> {
     (data.len() > 1).then(|| (squares / (data.len() - 1) as f64).sqrt())
 }
 
-/// Pearson's correlation of paired values, from −1 to 1.
+/// Returns Pearson's correlation of paired values, from −1 to 1.
 ///
 /// `None` for fewer than two pairs, for slices of unequal length, and when either side is constant.
 #[must_use]
@@ -40,11 +40,11 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
 pub struct ConfidenceInterval {
     /// The sample mean.
     pub mean: f64,
-    /// The interval is `mean ± half_width`.
+    /// Half the width of the interval, which is `mean ± half_width`.
     pub half_width: f64,
 }
 
-/// The two-sided Student-t confidence interval of the mean.
+/// Returns the two-sided Student-t confidence interval of the mean.
 ///
 /// ```text
 /// mean ± t(1 − (1 − level)/2, n − 1) · s / √n
@@ -59,7 +59,7 @@ pub fn confidence_interval(data: &[f64], level: f64) -> Option<ConfidenceInterva
     let deviation = standard_deviation(data)?;
     let n = data.len() as f64;
     let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.5 + level / 2.0);
-    // Its last digits are those of the system's logarithm, which differ from machine to machine.
+    // The last digits depend on the system's logarithm, which differs from machine to machine.
     let t = (t * 1e11).round() / 1e11;
     Some(ConfidenceInterval { mean: mean(data)?, half_width: t * deviation / n.sqrt() })
 }

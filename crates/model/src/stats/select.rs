@@ -1,14 +1,14 @@
 //! Order statistics of many integers.
 
-/// Fewer integers than this are sorted.
+/// Inputs shorter than this are sorted.
 const SOME: usize = 1 << 7;
-/// From so many on, more buckets pay.
+/// From this length on, more buckets pay off.
 const MANY: usize = 1 << 11;
 
-/// The integers that would stand at `positions` if `data` were sorted, in the order of `positions`.
+/// Returns the integers that would stand at `positions` if `data` were sorted, in the order of `positions`.
 ///
-/// The data is spread over buckets, of which only those that hold a wanted position are sorted: for a few
-/// hundred quantiles of many latencies a fraction of the cost of sorting them all.
+/// The data is spread over buckets, of which only those that hold a wanted position are sorted. For a few hundred
+/// quantiles of many latencies, this takes a fraction of the time of a full sort.
 ///
 /// ```
 /// use igniter_model::stats::order_statistics;
@@ -31,14 +31,14 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
     }
 }
 
-/// The same, with integers spread over at most so many buckets: a power of two, and four at least.
+/// Does the same with at most `BUCKETS` buckets: a power of two, and at least four.
 fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u64> {
     let bits = data.iter().fold(0, |bits, &x| bits | x).checked_ilog2().map_or(0, |log| log + 1);
-    // One or two integers for each bucket, if they were spread evenly.
+    // One or two integers per bucket, if they are spread evenly.
     let buckets_log = data.len().ilog2().min(BUCKETS.ilog2());
     let shift = bits.saturating_sub(buckets_log);
-    // The mask spares the check of the bounds of an array. Checks of overflow are spared here and below: the shift is below
-    // 63, and all counts together are the number of integers, which `order_statistics` has looked at.
+    // The mask spares the bounds check. Overflow checks are spared here and below: the shift is below 63, and the sum
+    // of all counts is the number of integers, which `order_statistics` has checked.
     #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits count")]
     let bucket_of = |x: u64| x.wrapping_shr(shift) as usize & (BUCKETS - 1);
 
@@ -47,16 +47,17 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
         let count = &mut counts[bucket_of(x)];
         *count = count.wrapping_add(1);
     });
-    // The integers of buckets with a wanted position are copied, each to the place of its bucket, from 1 on.
+    // Only the integers of buckets with a wanted position are copied, each to the region of its bucket, from index 1
+    // on.
     let mut order: Vec<usize> = (0..positions.len()).collect();
     order.sort_unstable_by_key(|&wanted| positions[wanted]);
     let mut wanted = order.into_iter().peekable();
-    // The first position whose bucket is still to be found.
+    // The first position whose bucket has not been found yet.
     let mut position = wanted.peek().map_or(usize::MAX, |&first| positions[first]);
     let mut places: Vec<BucketPlace> = Vec::new();
     let mut place_of = vec![0; positions.len()];
     let (mut before, mut end) = (0, 1);
-    // Where the next integer of a bucket goes, or 0.
+    // The index for the next integer of each bucket, or 0 for buckets that are not wanted.
     let mut next = Box::new([0_u32; BUCKETS]);
     let (blocks, _) = counts.as_chunks::<4>();
     for (block, counts) in blocks[..(1 << buckets_log) / 4].iter().enumerate() {
@@ -82,7 +83,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
     assert!(position == usize::MAX, "position {position} of {}", data.len());
     let mut kept = vec![0; end as usize + 1];
     if kept.len() < data.len() / 8 {
-        // Few are kept, so a branch is foretold well.
+        // Few integers are kept, so the branch is predicted well.
         for_each(data, |x| {
             let next = &mut next[bucket_of(x)];
             if *next > 0 {
@@ -91,7 +92,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
             }
         });
     } else {
-        // Without a branch; place 0 belongs to no bucket.
+        // No branch: integers of unwanted buckets go to index 0, which belongs to no bucket.
         for_each(data, |x| {
             let next = &mut next[bucket_of(x)];
             kept[*next as usize] = x;
@@ -108,7 +109,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
     positions.iter().zip(place_of).map(at).collect()
 }
 
-/// Goes through integers, four at a time: to count them takes little more than the loop.
+/// Calls `what` for each integer, four per iteration, so that counting costs little more than the loop.
 #[inline(always)]
 fn for_each(data: &[u64], mut what: impl FnMut(u64)) {
     let (blocks, rest) = data.as_chunks::<4>();
@@ -121,10 +122,10 @@ fn for_each(data: &[u64], mut what: impl FnMut(u64)) {
     rest.iter().copied().for_each(what);
 }
 
-/// Where the integers of a wanted bucket are kept.
+/// The region that holds the integers of a wanted bucket.
 #[derive(Debug)]
 struct BucketPlace {
-    /// How many integers are in the buckets before it.
+    /// Number of integers in the buckets before this one.
     first: usize,
     start: u32,
     end: u32,

@@ -4,7 +4,7 @@ use super::{SmPercent, UnitError};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
-/// The number of requests that are executed together; at least one.
+/// The number of requests in a batch; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BatchSize(NonZeroU32);
@@ -24,13 +24,13 @@ impl BatchSize {
             .ok_or_else(|| UnitError::new("a batch size", "at least 1", size))
     }
 
-    /// The bare number.
+    /// Returns the bare number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get()
     }
 
-    /// The number as a real, for formulas.
+    /// Returns the number as a real, for formulas.
     #[must_use]
     pub fn as_f64(self) -> f64 {
         f64::from(self.0.get())
@@ -57,13 +57,13 @@ impl Bytes {
         Self(bytes)
     }
 
-    /// The bare number.
+    /// Returns the bare number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The number as a real, for formulas (exact below 2⁵³).
+    /// Returns the number as a real, for formulas (exact below 2⁵³).
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 bytes = 8 PiB")]
     pub const fn as_f64(self) -> f64 {
@@ -88,13 +88,13 @@ impl SmUnits {
         Self(units)
     }
 
-    /// The bare number.
+    /// Returns the bare number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// The share in percent on a GPU that has `units_per_gpu` units; `None` for zero units.
+    /// Converts the share to percent on a GPU that has `units_per_gpu` units; `None` for zero units.
     #[must_use]
     pub fn to_percent(self, units_per_gpu: Self) -> Option<SmPercent> {
         SmPercent::new(f64::from(self.0) * 100.0 / f64::from(units_per_gpu.0)).ok()

@@ -1,7 +1,7 @@
 //! Physical units as types, with their only legal conversions.
 //!
-//! A raw `f64` or `u64` never crosses a module boundary without saying what it measures. Every type
-//! checks its range when it is made (also when serde makes it), so code behind it need not check again.
+//! A raw `f64` or `u64` never crosses a module boundary without naming what it measures. Every type checks its range on
+//! construction (also in serde), so code that receives one need not check again.
 //!
 //! | type | unit | range |
 //! |---|---|---|
@@ -38,7 +38,7 @@ impl UnitError {
         Self { quantity, allowed, given: given.to_string() }
     }
 
-    /// The allowed range in words, for messages that also name a file and a key.
+    /// Returns the allowed range in words, for messages that also name a file and a key.
     #[must_use]
     pub fn allowed(&self) -> &'static str {
         self.allowed
@@ -67,13 +67,13 @@ macro_rules! checked_f64 {
                 }
             }
 
-            /// The bare number, in the unit that the type is named for.
+            /// Returns the bare number, in the unit that the type is named for.
             #[must_use]
             pub const fn get(self) -> f64 {
                 self.0
             }
 
-            /// The total order of the underlying number (no value is NaN).
+            /// Compares by the total order of the underlying number (no value is NaN).
             #[must_use]
             pub fn total_cmp(&self, other: &Self) -> std::cmp::Ordering {
                 self.0.total_cmp(&other.0)

@@ -15,8 +15,8 @@ checked_f64!(
     Megahertz, "a clock frequency (MHz)", "finite and > 0", |v| v.is_finite() && v > 0.0
 );
 checked_f64!(
-    /// A share of a GPU's SMs in percent. It may exceed 100: a plan file of the artifact can contain that,
-    /// and the legality check reports it.
+    /// A share of a GPU's SMs in percent. It may exceed 100: plan files of the artifact can contain such a share, and
+    /// the legality check reports it.
     SmPercent, "an SM share (%)", "finite and > 0", |v| v.is_finite() && v > 0.0
 );
 checked_f64!(
@@ -25,6 +25,6 @@ checked_f64!(
 );
 
 impl Dollars {
-    /// Nothing.
+    /// Zero dollars.
     pub const ZERO: Self = Self(0.0);
 }

@@ -10,10 +10,10 @@ checked_f64!(
 );
 
 impl Milliseconds {
-    /// No time at all.
+    /// A duration of zero.
     pub const ZERO: Self = Self(0.0);
 
-    /// The nearest whole number of nanoseconds; durations past 584 years saturate.
+    /// Rounds to the nearest whole number of nanoseconds; durations beyond 584 years saturate.
     #[must_use]
     pub fn to_nanoseconds(self) -> Nanoseconds {
         Nanoseconds::from_f64(self.get() * 1e6)
@@ -30,9 +30,9 @@ impl Milliseconds {
 pub struct Nanoseconds(u64);
 
 impl Nanoseconds {
-    /// The start of a run; a duration of nothing.
+    /// The start of a run, or a duration of zero.
     pub const ZERO: Self = Self(0);
-    /// Later than anything that happens.
+    /// A time later than any event.
     pub const MAX: Self = Self(u64::MAX);
 
     /// Wraps a number of nanoseconds.
@@ -41,7 +41,7 @@ impl Nanoseconds {
         Self(ns)
     }
 
-    /// The bare number of nanoseconds.
+    /// Returns the bare number of nanoseconds.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -51,7 +51,7 @@ impl Nanoseconds {
     #[must_use]
     #[inline]
     pub fn from_f64(ns: f64) -> Self {
-        // Floats from 0 to 2^52 are ordered as their bits are; negative ones and NaN come above.
+        // Floats from 0 to 2^52 sort like their bit patterns; the bit patterns of negative floats and NaN are larger.
         if ns.to_bits() < Self::INTEGERS.to_bits() {
             Self::from_small_f64(ns)
         } else {
@@ -70,16 +70,16 @@ impl Nanoseconds {
         Self(ns.round() as u64)
     }
 
-    /// From here on every float is an integer: 2⁵².
+    /// From this value on every float is an integer: 2⁵².
     const INTEGERS: f64 = 4_503_599_627_370_496.0;
 
-    /// As [`Nanoseconds::from_f64`] for numbers from 0 to 2⁵², without a branch; anything else gives a
-    /// number without meaning (for infinity, one above 2⁶¹).
+    /// Does the same as [`Nanoseconds::from_f64`] for numbers from 0 to 2⁵², without a branch. Any other number gives a
+    /// meaningless result (for infinity, one above 2⁶¹).
     #[must_use]
     #[inline]
     pub fn from_small_f64(ns: f64) -> Self {
-        // 2^52 more, a float holds the nearest integer in its low bits. Halves went to the even
-        // neighbour; the difference, which is exact, tells when that was the one below.
+        // Adding 2^52 leaves the nearest integer in the low bits of the float. Halves are rounded to the even
+        // neighbour; the difference, which is exact, shows when that was the one below.
         let shifted = ns + Self::INTEGERS;
         let up = ns - (shifted - Self::INTEGERS) >= 0.5;
         Self(shifted.to_bits().wrapping_sub(Self::INTEGERS.to_bits()).wrapping_add(u64::from(up)))
@@ -97,24 +97,24 @@ impl Nanoseconds {
         }
     }
 
-    /// The duration in seconds.
+    /// Returns the duration in seconds.
     #[must_use]
     pub fn as_seconds(self) -> f64 {
         self.as_f64() / 1e9
     }
 
-    /// The duration in milliseconds, as a bare number for statistics.
+    /// Returns the duration in milliseconds, as a bare number for statistics.
     #[must_use]
     pub fn as_ms(self) -> f64 {
         self.as_f64() / 1e6
     }
 
-    /// The number of nanoseconds as a real number (exact below 2⁵³ ns = 104 days).
+    /// Returns the number of nanoseconds as a real number (exact below 2⁵³ ns = 104 days).
     #[must_use]
     #[inline]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
     pub const fn as_f64(self) -> f64 {
-        // Signed integers become floats in one instruction, unsigned ones do not.
+        // Signed integers convert to floats in one instruction; unsigned ones do not.
         match self.0.cast_signed() {
             signed @ 0.. => signed as f64,
             _ => self.large_as_f64(),
@@ -128,13 +128,13 @@ impl Nanoseconds {
         self.0 as f64
     }
 
-    /// `self − other`, or zero when `other` is later.
+    /// Returns `self − other`, or zero when `other` is later.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// `self + other`, or [`Nanoseconds::MAX`] on overflow.
+    /// Returns `self + other`, or [`Nanoseconds::MAX`] on overflow.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
@@ -162,7 +162,7 @@ impl AddAssign for Nanoseconds {
 
 impl Sub for Nanoseconds {
     type Output = Self;
-    /// Panics in debug builds when `other` is later: that would be an engine bug.
+    /// Panics in debug builds when `other` is later, which would be an engine bug.
     fn sub(self, other: Self) -> Self {
         Self(self.0 - other.0)
     }

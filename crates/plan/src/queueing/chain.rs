@@ -1,28 +1,29 @@
-//! The stationary distribution of the embedded Markov chain of a batch server (see the module's head).
+//! The stationary distribution of the embedded Markov chain of a batch server (see the documentation of the parent
+//! module).
 //!
-//! A state is a pair (k, y): k requests start to execute, and y is what waits, counted in arrivals of the
-//! whole stream: y = R l + p with l requests that wait for this server, and p arrivals of the stream since its
-//! last one (0 ≤ p < R). With R = 1, y is the number of requests that wait.
+//! A state is a pair (k, y): k requests start to execute, and y counts the waiting ones in arrivals of the whole
+//! stream: y = R l + p, with l requests that wait for this server and p arrivals of the stream since the last one for
+//! this server (0 ≤ p < R). With R = 1, y is the number of requests that wait.
 
 use super::lanes::{LANES, added, sum_of};
 use super::poisson::append;
 use super::server::{Loading, QueueingServer};
 use std::ops::Range;
 
-/// States of less probability than this are left out.
+/// States with a probability below this are left out.
 const NEGLIGIBLE: f64 = 1e-8;
 
 /// The iteration ends when the probabilities change by less than this in sum.
 const PRECISION: f64 = 2e-5;
 
-/// Iterations at most. A few dozen are the rule.
+/// Maximum number of iterations. A few dozen are typical.
 const MOST_ITERATIONS: usize = 500;
 
-/// A distribution with more than this in its last tenth was cut off too early: the server is as good as
+/// A distribution with more probability than this in its last tenth was truncated too early: the server is as good as
 /// overloaded.
 const MOST_TAIL: f64 = 2e-3;
 
-/// The longest queue that is followed, in requests.
+/// The longest queue that is modelled, in requests.
 const MOST_WAITING: usize = 400;
 
 /// Probabilities of states (k, y), a row for each k. A row is 0 from its extent on.
@@ -33,7 +34,7 @@ struct ChainRows {
 }
 
 impl ChainRows {
-    /// Makes so many rows of 0 of this width; the extents are those up to now.
+    /// Resets to `rows` rows of zeros of this width; `extents` are the extents up to now.
     fn reset(&mut self, extents: &[usize], rows: usize, width: usize) {
         for (k, &extent) in extents.iter().enumerate() {
             self.row_mut(k, extent).fill(0.0);
@@ -53,7 +54,7 @@ impl ChainRows {
     }
 }
 
-/// The stationary distribution of a server, and the memory that it takes to find one.
+/// The stationary distribution of a server, and the buffers for finding it.
 #[derive(Debug, Default)]
 pub(super) struct Stationary {
     now: ChainRows,
@@ -62,16 +63,16 @@ pub(super) struct Stationary {
     /// Changes and results of the last two steps.
     changes: [ChainRows; 2],
     results: [ChainRows; 2],
-    /// By k: from where on all of these are 0.
+    /// For each k, the index from which on all entries of these rows are 0.
     extents: Vec<usize>,
     transitions: Transitions,
-    /// The last distribution that was found, row by row, each of such a length.
+    /// The last distribution that was found, row by row, and the lengths of its rows.
     before: Vec<f64>,
     lengths: Vec<usize>,
 }
 
 impl Stationary {
-    /// Solves the chain of a server; false when its queue is too long to be followed.
+    /// Solves the chain of a server; returns false when its queue is too long to be modelled.
     pub(super) fn solve(&mut self, server: &QueueingServer<'_>) -> bool {
         let mut waiting = first_waiting(server);
         self.transitions.fill(server);
@@ -87,13 +88,13 @@ impl Stationary {
         }
     }
 
-    /// The probabilities of the states with k requests that execute, by y; all others are 0.
+    /// Returns the probabilities of the states with k executing requests, by y; those beyond the end are 0.
     pub(super) fn row(&self, k: usize) -> &[f64] {
         self.next.row(k, self.extents[k])
     }
 
-    /// The distribution that a step leaves as it is, by fixed-point iteration with Anderson's acceleration
-    /// (Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 1965) over two steps back,
+    /// Finds the distribution that a step leaves unchanged, by fixed-point iteration with Anderson acceleration
+    /// (Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 1965) over the last two steps,
     /// which needs a quarter of the iterations.
     fn fixed_point(&mut self, server: &QueueingServer<'_>, width: usize) -> bool {
         let rows = server.most() + 1;
@@ -124,7 +125,7 @@ impl Stationary {
         false
     }
 
-    /// Starts with the distribution of the server before, as far as it was one of the same kind; else with one that
+    /// Starts from the distribution of the previous server, as far as it fits this one; otherwise from a server that
     /// has just begun to serve a single request.
     fn start(&mut self, width: usize) {
         let mut before = self.before.as_slice();
@@ -160,13 +161,13 @@ impl Stationary {
         }
     }
 
-    /// Forgets it.
+    /// Forgets the distribution that was found last.
     pub(super) fn forget(&mut self) {
         self.before.clear();
         self.lengths.clear();
     }
 
-    /// What the last step changed, and how much in sum.
+    /// Notes what the last step changed; returns the sum of the absolute changes.
     fn note_change(&mut self) -> f64 {
         let mut moved = 0.0;
         for (k, &extent) in self.extents.iter().enumerate() {
@@ -181,7 +182,7 @@ impl Stationary {
         moved
     }
 
-    /// The weights of the last two changes with which the present one becomes least.
+    /// Returns the weights of the last two changes that minimise the present one, by least squares.
     fn least_squares(&self) -> [f64; 2] {
         let (mut aa, mut ab, mut bb, mut ac, mut bc) = (0.0, 0.0, 0.0, 0.0, 0.0);
         for (k, &extent) in self.extents.iter().enumerate() {
@@ -205,7 +206,7 @@ impl Stationary {
         }
     }
 
-    /// Where the next step starts.
+    /// Sets the distribution that the next step starts from.
     fn mix(&mut self, weights: [f64; 2]) {
         let mut sum = 0.0;
         for (k, &extent) in self.extents.iter().enumerate() {
@@ -222,7 +223,7 @@ impl Stationary {
         scale(&mut self.now, &self.extents, 1.0 / sum);
     }
 
-    /// Whether next to nothing is where the distribution was cut off.
+    /// Returns whether almost no probability lies where the distribution was truncated.
     fn is_complete(&self) -> bool {
         let last = self.next.width * 9 / 10;
         let tail = |k: usize| self.row(k).get(last..).map_or(0.0, |tail| tail.iter().sum());
@@ -236,31 +237,32 @@ fn scale(rows: &mut ChainRows, extents: &[usize], factor: f64) {
     }
 }
 
-/// How many requests may wait, as far as the chain is followed at first.
+/// Returns the queue length up to which the chain is modelled at first.
 fn first_waiting(server: &QueueingServer<'_>) -> usize {
     #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
     let in_time = server.rate_per_ms / server.every as f64 * server.deadline_ms;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     let in_time = (in_time * 1.3) as usize;
-    // Who waits behind more than fit into the deadline is late, however long the queue.
+    // A request behind more requests than fit into the deadline is late, however long the queue is.
     (in_time + 12).max(3 * server.most()).clamp(20, MOST_WAITING)
 }
 
-/// What becomes of a server from one start of a batch to the next: numbers of arrivals of the stream.
+/// Transitions from the start of one batch to the start of the next: distributions of the number of arrivals of the
+/// stream.
 #[derive(Debug, Default)]
 struct Transitions {
-    /// All distributions; the others are places in it.
+    /// All distributions; the ranges below are positions in it.
     values: Vec<f64>,
-    /// While k execute.
+    /// Arrivals while k requests execute.
     during: Vec<Range<usize>>,
-    /// While n are copied, where that may take longer than executing.
+    /// Arrivals while n requests are copied, where that may take longer than the execution.
     while_loading: Vec<Range<usize>>,
-    /// While one is copied to an idle server.
+    /// Arrivals while one request is copied to an idle server.
     at_start: Range<usize>,
     /// For each k, where nothing waits and the next own request is the m-th arrival of the stream: arrivals after it,
-    /// together with the probability that it comes early enough. Entry k R + m − 1.
+    /// together with the probability that it arrives early enough. Entry k R + m − 1.
     follow: Vec<Range<usize>>,
-    /// For the same: the probability that it comes so late that the server has to wait for it or its copy.
+    /// For the same cases, the probability that it arrives so late that the server has to wait for it or its copy.
     idles: Vec<f64>,
     late: Vec<f64>,
 }
@@ -289,7 +291,7 @@ impl Transitions {
         }
     }
 
-    /// What follows a batch behind which nothing waits.
+    /// Fills in what follows a batch behind which nothing waits.
     fn fill_starts(&mut self, server: &QueueingServer<'_>) {
         let (rate, every) = (server.rate_per_ms, server.every);
         self.at_start = append(rate * server.load_ms[1], usize::MAX, &mut self.values);
@@ -299,7 +301,7 @@ impl Transitions {
             let early_ms = (server.hold_ms[k] - server.load_ms[1]).max(0.0);
             let early = append(rate * early_ms, every, &mut self.values);
             let during = self.during[k].clone();
-            // How likely so many arrivals are, if the own one comes late.
+            // Probabilities of the numbers of arrivals in cases where the server's own arrival is late.
             self.late.clear();
             self.late.resize(during.len(), 0.0);
             let mut idles = 0.0;
@@ -323,7 +325,7 @@ impl Transitions {
         }
     }
 
-    /// One step of the chain.
+    /// Advances the chain by one step.
     fn step(
         &self,
         server: &QueueingServer<'_>,
@@ -348,8 +350,8 @@ impl Transitions {
         scale(rows, extents, 1.0 / sum);
     }
 
-    /// From the start of a batch of k to the start of the next, which was formed at the same moment. `row` has the
-    /// probabilities of what waits.
+    /// Steps from the start of a batch of k to the start of the next one, which was formed at the same moment. `row`
+    /// holds the probabilities of y.
     fn step_ahead(
         &self,
         server: &QueueingServer<'_>,
@@ -368,7 +370,8 @@ impl Transitions {
                 to.add(1, 0, probability * self.idles[entry], at_start);
             }
         }
-        // The next batch is of n in as many states as there are replicas, and of the most in all that are left.
+        // The next batch has n requests in as many states as there are replicas, and is full in all states that
+        // remain.
         for n in 1..=server.most() {
             let states = if n < server.most() { every.min(more.len()) } else { more.len() };
             let (own, rest) = more.split_at(states);
@@ -382,7 +385,7 @@ impl Transitions {
         }
     }
 
-    /// From the start of a batch of k to the start of the next, which is formed then.
+    /// Steps from the start of a batch of k to the start of the next one, which is formed only then.
     fn step_serial(
         &self,
         server: &QueueingServer<'_>,
@@ -400,7 +403,7 @@ impl Transitions {
             while count < arrivals.len() {
                 let waiting = y + count;
                 let n = (waiting / every).min(server.most());
-                // All numbers with which the next batch is of n.
+                // All numbers of arrivals with which the next batch has n requests.
                 let until = if n < server.most() { every * (n + 1) - y } else { arrivals.len() };
                 let until = until.min(arrivals.len());
                 let own = &arrivals[count..until];
@@ -415,16 +418,15 @@ impl Transitions {
     }
 }
 
-/// Where a step leads.
+/// The rows that a step writes to.
 struct ChainTarget<'r> {
     rows: &'r mut ChainRows,
-    /// Grow with what is added.
+    /// Extents of the rows; they grow with what is added.
     extents: &'r mut [usize],
 }
 
 impl ChainTarget<'_> {
-    /// Adds a distribution, which has its zeros around it, to row k as often as there are weights, shifted by one more
-    /// place each time.
+    /// Adds a distribution, padded with zeros, to row k once for each weight, shifted by one more place each time.
     fn add_each(&mut self, k: usize, weights: &[f64], with_zeros: &[f64]) {
         let Some(last) = weights.iter().rposition(|weight| *weight >= NEGLIGIBLE) else { return };
         let width = self.rows.width;
@@ -460,7 +462,7 @@ impl ChainTarget<'_> {
         }
     }
 
-    /// Adds a distribution to row k, weighted and shifted; what is beyond the end goes to the last place.
+    /// Adds a distribution to row k, weighted and shifted; the part beyond the end is added to the last place.
     fn add(&mut self, k: usize, shift: usize, weight: f64, distribution: &[f64]) {
         let width = self.rows.width;
         let shift = shift.min(width - 1);
@@ -477,7 +479,8 @@ impl ChainTarget<'_> {
     }
 }
 
-/// Appends the numbers of arrivals where `mean` are expected, with zeros before and behind; returns where they stand.
+/// Appends the distribution of the number of arrivals when `mean` are expected, padded with zeros on both sides;
+/// returns its range, without the padding.
 fn append_between(mean: f64, out: &mut Vec<f64>) -> Range<usize> {
     out.resize(out.len() + LANES - 1, 0.0);
     let range = append(mean, usize::MAX, out);

@@ -1,4 +1,4 @@
-//! Workloads that ask the same are one class: they share the tables of what they need.
+//! Classes of workloads with the same demands, which share the tables of what they need.
 
 use super::super::PlanRequest;
 use super::super::traffic::{ArrivalModel, Luck, ServerTraits};
@@ -8,33 +8,33 @@ use igniter_model::domain::{Infeasible, ModelName, Workload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Arrivals that are drawn for all classes together, at most.
+/// Maximum number of arrivals that are drawn for all classes together.
 const MOST_ARRIVALS: f64 = 20e6;
 
-/// Arrivals that are drawn for one class: at most, and at least where a run is long enough.
+/// Maximum number of arrivals that are drawn for one class, and the minimum where a run is long enough.
 const MOST_FOR_ONE: f64 = 500e3;
 const LEAST_FOR_ONE: f64 = 20e3;
 
-/// Runs that are drawn for one class at most.
+/// Maximum number of runs that are drawn for one class.
 const MOST_DRAWS: f64 = 64.0;
 
-/// Where the arrivals of a class are known from.
+/// The source of what is known about the arrivals of a class.
 #[derive(Debug, Clone)]
 pub(super) enum ArrivalKnowledge {
     /// Poisson arrivals at a server that the chain describes.
     Chain,
-    /// Draws, and whether another one would be different.
+    /// Drawn arrivals, and whether another draw would differ.
     Draws(Arc<Vec<ArrivalDraw>>, Luck),
     /// Simulated runs.
     Simulated,
 }
 
-/// What says how many requests of a server are late.
+/// The method that determines how many requests of a server are late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LatenessSource {
     /// The analysis of queues.
     Analysis,
-    /// The simulation of servers alone, whatever they are like.
+    /// The simulation of single servers, of any kind.
     Simulation,
 }
 
@@ -43,15 +43,15 @@ pub(super) enum LatenessSource {
 pub(super) struct Class {
     pub model: ModelName,
     pub slo_ms: f64,
-    /// What is left of the SLO after the margin and the host work for each request.
+    /// The SLO less the margin and the host work for each request.
     pub deadline_ms: f64,
-    /// With headroom.
+    /// Arrival rate in requests/ms, with headroom.
     pub rate_per_ms: f64,
     pub server: ServerTraits,
     pub source: ArrivalKnowledge,
     /// Indices into the request's workloads.
     pub workloads: Vec<usize>,
-    /// Requests of one workload that are counted in a run.
+    /// Number of requests of one workload that are counted in a run.
     pub requests: f64,
 }
 
@@ -71,7 +71,7 @@ impl Class {
     }
 }
 
-/// The classes of a request, and the workloads that no plan can be made for.
+/// Returns the classes of a request, and the workloads for which no plan can be made.
 pub(super) fn classes(
     request: &PlanRequest<'_>,
     judge: LatenessSource,
@@ -83,7 +83,7 @@ pub(super) fn classes(
     let arrivals_for_one = share.clamp(LEAST_FOR_ONE, MOST_FOR_ONE);
     for (index, workload) in request.workloads().iter().enumerate() {
         let key = PoissonKey::of(request, workload).filter(|_| judge == LatenessSource::Analysis);
-        // Each workload has arrivals of its own, unless all are alike.
+        // Only workloads with the same Poisson arrivals share a class; others have arrivals of their own.
         if let Some(&class) = key.as_ref().and_then(|key| known.get(key)) {
             classes[class].workloads.push(index);
             continue;
@@ -109,7 +109,7 @@ pub(super) fn classes(
     (classes, infeasible)
 }
 
-/// What makes two workloads with Poisson arrivals the same.
+/// The values in which two workloads with Poisson arrivals must agree to share a class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct PoissonKey {
     model: String,
@@ -139,7 +139,7 @@ impl PoissonKey {
     }
 }
 
-/// Whether the chain describes such a server.
+/// Returns whether the Markov chain describes such a server.
 fn by_chain(server: &ServerTraits) -> bool {
     server.queue_delay_ms <= 0.0 && server.noise_cv <= 0.0
 }
@@ -215,7 +215,7 @@ fn simulated(request: &PlanRequest<'_>, index: usize, workload: &Workload) -> Cl
     }
 }
 
-/// Draws of whole runs, so many that about as many requests as asked for arrive in them.
+/// Draws the arrivals of whole runs until they contain about `arrivals` requests.
 fn draws(
     request: &PlanRequest<'_>,
     workload: &Workload,

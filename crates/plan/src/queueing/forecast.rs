@@ -1,4 +1,4 @@
-//! What to expect of a plan, and why it is as it is: of any plan, whoever made it.
+//! Forecasts for a plan, made by any strategy, and the reasons for its choices.
 
 use super::super::traffic::Luck;
 use super::super::{PlanRequest, Replicas};
@@ -12,29 +12,29 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::fmt;
 
-/// What to expect of a workload in a plan.
+/// The forecast for a workload in a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forecast {
     pub workload: String,
-    /// The part of its requests that will be within the SLO in the long run, in percent.
+    /// Part of the requests that will be within the SLO in the long run, in percent.
     pub attained_pct: f64,
-    /// Where that part lies in a run as long as the scenario, in percent: with the confidence that was asked for,
-    /// not below the first, and with the same, not above the second.
+    /// Bounds on that part in a run as long as the scenario, in percent: it is not below the first with the requested
+    /// confidence, and not above the second with the same confidence.
     pub interval_pct: (f64, f64),
-    /// The part that was planned for, so that such a run reaches the target with the confidence, in percent.
+    /// The part to plan for, so that such a run reaches the target with the confidence, in percent.
     pub goal_pct: f64,
     /// Its servers, GPU by GPU.
     pub servers: Vec<ServerForecast>,
-    /// The numbers of replicas that were worth a try, if a reason was asked for.
+    /// The numbers of replicas worth trying, if reasons were requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<ReplicaChoice>,
-    /// What the forecast cannot promise.
+    /// A caveat: what the forecast cannot promise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl Forecast {
-    /// Adds the servers that are on GPUs of another kind.
+    /// Adds the forecast for the servers on GPUs of another kind.
     pub fn join(&mut self, other: Self) {
         #[expect(clippy::cast_precision_loss, reason = "numbers of servers")]
         let (own, more) = (self.servers.len() as f64, other.servers.len() as f64);
@@ -48,7 +48,7 @@ impl Forecast {
     }
 }
 
-/// What to expect of one server.
+/// The forecast for one server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServerForecast {
     /// Index of its GPU.
@@ -57,21 +57,22 @@ pub struct ServerForecast {
     pub batch: u32,
     /// Its share, in percent of the GPU.
     pub sm_pct: f64,
-    /// The part of its requests that will be within the SLO, in percent.
+    /// Part of its requests that will be within the SLO, in percent.
     pub attained_pct: f64,
-    /// The part of the time for which it executes, in percent.
+    /// Part of the time for which it executes, in percent.
     pub busy_pct: f64,
     /// Requests in a batch, on average.
     pub mean_batch: f64,
-    /// By how much its neighbours slow it, in percent.
+    /// Slowdown by its neighbours, in percent.
     pub slowdown_pct: f64,
-    /// What part would be within the SLO with one unit of share less, in percent; `None` where it has one unit.
+    /// Part of its requests that would be within the SLO with one unit of share less, in percent; `None` where it has
+    /// one unit or no reasons were requested.
     pub with_less_pct: Option<f64>,
     /// The least share that reaches the goal without neighbours, in percent of the GPU, with its batch size.
     pub alone: Option<(f64, u32)>,
 }
 
-/// A number of replicas with what each of them needs without neighbours.
+/// A number of replicas with the share that each of them needs without neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ReplicaChoice {
     pub replicas: u32,
@@ -81,11 +82,12 @@ pub struct ReplicaChoice {
     pub batch: u32,
 }
 
-/// What to expect of the workloads of a plan, in the order of the request, from their servers on GPUs of the request's
-/// kind. Workloads whose replicas get unequal parts of the requests, whose servers take turns, or whose arrivals or servers are not
-/// analysed, are left out.
+/// Returns forecasts for the workloads of a plan, in the order of the request, from their servers on GPUs of the
+/// request's kind. Workloads whose replicas get unequal parts of the requests, whose servers take turns, or whose
+/// arrivals or servers are not analysed are left out.
 ///
-/// With `reasons`, also what other shares, batch sizes and numbers of replicas would give, which takes longer.
+/// With `reasons`, the forecasts also contain what other shares, batch sizes and numbers of replicas would give,
+/// which takes longer.
 #[must_use]
 pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Forecast> {
     let (classes, _) = classes(request, LatenessSource::Analysis);
@@ -97,7 +99,7 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     let goals = vec![target.attained; classes.len()];
     let kind = &request.predictor().kind().name;
     let parts = Parts::of(plan, request);
-    // GPU by GPU, so that they can be settled in parallel.
+    // Servers are grouped by GPU, so that GPUs can be settled in parallel.
     let gpus: Vec<(usize, Vec<ForecastServer>)> = plan
         .gpus
         .iter()
@@ -153,7 +155,7 @@ struct ForecastServer {
     setting: PlannedSetting,
 }
 
-/// Which placements each workload has.
+/// The parts of the requests that the placements of each workload serve.
 struct Parts<'a> {
     by_name: std::collections::BTreeMap<&'a str, usize>,
     parts: Vec<Vec<Option<f64>>>,
@@ -176,7 +178,7 @@ impl<'a> Parts<'a> {
         self.by_name.get(name).copied()
     }
 
-    /// How many equal parts a workload has; `None` where they are not equal.
+    /// Returns the number of equal parts of a workload; `None` where they are not equal.
     fn equal(&self, workload: usize) -> Option<u32> {
         let parts = &self.parts[workload];
         if let [_] = parts.as_slice() {
@@ -197,7 +199,7 @@ struct NeighbourView {
     mean_batch: f64,
 }
 
-/// The servers of one GPU with the slowdowns that they have together.
+/// Returns the servers of one GPU with the slowdowns that they cause together.
 fn settled(
     fleet: &mut Fleet<'_>,
     gpu: usize,
@@ -296,7 +298,7 @@ fn choices(
     choices
 }
 
-/// What a forecast from recorded arrivals cannot promise.
+/// Returns what a forecast from recorded arrivals cannot promise.
 fn note(
     target: AttainmentTarget,
     class: &Class,

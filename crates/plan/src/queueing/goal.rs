@@ -1,31 +1,30 @@
-//! What attainment to plan for, so that a run of some length reaches the target with a confidence.
+//! The attainment to plan for, so that a run of some length reaches the target with a given confidence.
 
 use super::super::PlanRequest;
 use super::super::traffic::Luck;
 use super::class::{ArrivalKnowledge, Class};
 
-/// What is asked for.
+/// The target attainment, with the confidence to reach it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AttainmentTarget {
     /// The part of the requests that must be in time, from 0 to 1.
     pub attained: f64,
-    /// How many standard deviations the confidence is away from the mean.
+    /// The confidence, as a number of standard deviations from the mean.
     pub deviations: f64,
 }
 
 impl AttainmentTarget {
-    /// From percentages, each above 0 and below 100. A confidence below 50 % counts as 50 %.
+    /// Makes a target from percentages, each above 0 and below 100. A confidence below 50 % counts as 50 %.
     pub(super) fn new(attainment_pct: f64, confidence_pct: f64) -> Self {
         let deviations = normal_quantile(confidence_pct / 100.0).max(0.0);
         Self { attained: attainment_pct / 100.0, deviations }
     }
 
-    /// The attainment in the long run with which a run of so many requests reaches the target with the
+    /// Returns the long-run attainment with which a run of `requests` requests reaches the target with the
     /// confidence.
     ///
-    /// The number of late requests among n has about the mean n q and the variance D n q, D being the
-    /// index of dispersion: late requests come together. So the part q that may be late in the long run
-    /// is given by
+    /// The number of late requests among n has about the mean n q and the variance D n q, where D is the index of
+    /// dispersion: late requests cluster. So the part q that may be late in the long run is given by
     ///
     /// ```text
     /// q + z √(D q / n) = 1 − target
@@ -37,30 +36,30 @@ impl AttainmentTarget {
         1.0 - root * root
     }
 
-    /// How far below and above its mean the attainment of such a run is with twice the tail probability: the
-    /// two-sided interval that belongs to the one-sided confidence.
+    /// Returns how far the attainment of such a run may lie below and above its mean. Both tails together have twice
+    /// the tail probability of the confidence: it is the two-sided interval that belongs to the one-sided confidence.
     pub(super) fn spread(&self, attained: f64, dispersion: f64, requests: f64) -> f64 {
         let late = (1.0 - attained).max(1.0 / requests.max(1.0));
         self.deviations * (dispersion * late / requests.max(1.0)).sqrt()
     }
 
-    /// How many requests it takes to tell the target from half as many late requests again.
+    /// Returns the number of requests needed to tell the target from one with half as many late requests again.
     pub(super) fn requests_needed(&self, dispersion: f64) -> f64 {
         4.0 * self.deviations * self.deviations * dispersion / (1.0 - self.attained)
     }
 }
 
-/// What the request asks for.
+/// Returns the attainment target of the request.
 pub(super) fn target(request: &PlanRequest<'_>) -> AttainmentTarget {
     AttainmentTarget::new(request.options().attainment_pct, request.options().confidence_pct)
 }
 
-/// The attainment to plan a class for.
+/// Returns the attainment to plan a class for.
 pub(super) fn goal(target: AttainmentTarget, class: &Class, dispersion: f64) -> f64 {
     match &class.source {
         ArrivalKnowledge::Chain => target.goal(dispersion, class.requests),
         ArrivalKnowledge::Draws(draws, Luck::Varies) => {
-            // What is known from draws is off by their own luck as well.
+            // Results from draws have a random error of their own as well.
             let drawn: usize = draws.iter().map(|draw| draw.counted()).sum();
             #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
             let drawn = (drawn as f64).max(1.0);
@@ -72,8 +71,8 @@ pub(super) fn goal(target: AttainmentTarget, class: &Class, dispersion: f64) -> 
     }
 }
 
-/// How many standard deviations above the mean a normal variable stays with this probability (0 to 1), by
-/// bisection of the distribution function.
+/// Returns the quantile of the standard normal distribution for a probability (0 to 1), by bisection of the
+/// distribution function.
 fn normal_quantile(probability: f64) -> f64 {
     let below = |x: f64| 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2);
     let (mut low, mut high) = (-10.0, 10.0);

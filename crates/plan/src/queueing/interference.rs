@@ -1,14 +1,14 @@
-//! How much neighbours slow a server, when they are busy for a part of the time only.
+//! The slowdown of a server by neighbours that are busy for only a part of the time.
 //!
-//! A neighbour disturbs while it executes, so it counts with the part of the time for which it is busy
-//! (a mean-field approximation: neighbours are taken to be independent of each other and of the server).
-//! Replicas of the same workload are busy at the same times, and count in full.
+//! A neighbour disturbs only while it executes, so it is weighted by the part of the time for which it is busy (a
+//! mean-field approximation: neighbours are taken to be independent of each other and of the server). Replicas of the
+//! same workload are busy at the same times, and count in full.
 //!
-//! With a predictor whose members feel each other through sums ([`Additive`]), disturbance and power are expected
-//! values over who is busy, and the wait for kernel launches is the mean over how many are. The clock falls
-//! only above the power cap, so what counts is the expected excess over the cap, with the sum of the
-//! neighbours' power taken as normal. With other predictors, the slowdown among all neighbours at once
-//! is scaled down by their busy parts, each weighted with how much it alone slows the server.
+//! With a predictor whose members affect each other only through sums ([`Additive`]), disturbance and power are
+//! expected values over which neighbours are busy, and the wait for kernel launches is the mean over how many are.
+//! The clock falls only above the power cap, so the expected excess over the cap counts, with the sum of the
+//! neighbours' power taken as normally distributed. With other predictors, the slowdown among all neighbours at once
+//! is scaled down by their busy parts, each weighted by the slowdown that this neighbour causes alone.
 
 use super::class::Class;
 use super::kind_tables::{KindTables, PlannedSetting};
@@ -16,15 +16,15 @@ use super::server::Steady;
 use igniter_model::domain::ModelId;
 use igniter_model::predictor::{Additive, Presence};
 
-/// What neighbours feel of a server.
+/// The influence of a server on its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Influence {
     pub model: ModelId,
-    /// The part of the time for which it executes.
+    /// Part of the time for which it executes.
     pub busy: f64,
-    /// What it brings along while it executes a batch of mean size.
+    /// Its disturbance and power while it executes a batch of mean size.
     pub presence: Presence,
-    /// That size, rounded.
+    /// The mean batch size, rounded.
     pub batch: u32,
     pub units: u32,
 }
@@ -62,8 +62,8 @@ impl Influence {
     }
 }
 
-/// The execution time of server `own` among all over that alone, at its mean batch size. `busy` says for which
-/// part of its time each of the others is busy, as `own` sees it.
+/// Returns the execution time of server `own` among all servers over its execution time alone, at its mean batch
+/// size. `busy` holds the part of the time for which each of the others is busy, as `own` sees it.
 pub(super) fn slowdown(
     site: &mut KindTables<'_>,
     all: &[Influence],
@@ -74,7 +74,7 @@ pub(super) fn slowdown(
         Some(additive) => by_sums(additive, all, own, busy, &mut site.counts),
         None => by_prediction(site, all, own, busy),
     };
-    // Less than alone, or no number at all, is an artefact of a fit.
+    // A factor below 1, or one that is not finite, is an artefact of a fit.
     if factor.is_finite() { factor.max(1.0) } else { f64::MAX }
 }
 
@@ -90,7 +90,7 @@ fn by_sums(
     let mut disturbance = 0.0;
     let (mut mean_w, mut variance_w) = (idle_w + this.presence.power_w, 0.0);
     let mut most_w = mean_w;
-    // How likely none, one, two, … of the others are busy.
+    // The probabilities that none, one, two, … of the others are busy.
     counts.clear();
     counts.push(1.0);
     for (other, (neighbour, busy)) in all.iter().zip(busy).enumerate() {
@@ -128,7 +128,7 @@ fn clock(additive: &dyn Additive, cap_w: f64, demand_w: f64) -> f64 {
     if demand_w <= cap_w { 1.0 } else { additive.clock_ratio(demand_w) }
 }
 
-/// The mean of max(0, x) for a normal x.
+/// Returns the mean of max(0, x) for a normally distributed x.
 fn mean_excess(mean: f64, deviation: f64) -> f64 {
     if deviation <= 0.0 {
         return mean.max(0.0);

@@ -1,4 +1,4 @@
-//! A GPU kind with all that is known of servers on it: times alone, and what each class needs.
+//! A GPU kind with all that is known about servers on it: their times alone, and what each class needs.
 
 use super::super::{AloneOutcome, AloneServer, PlanRequest, cautious};
 use super::class::{ArrivalKnowledge, Class};
@@ -16,25 +16,25 @@ use std::collections::BTreeMap;
 /// Slowdowns are planned for in steps of 1 %, rounded up.
 const STEP: f64 = 0.01;
 
-/// A neighbour that slows a server by more than this many steps is out of the question.
+/// Slowdowns by neighbours of more than this many steps are ruled out.
 pub(super) const MOST_STEPS: u16 = 400;
 
-/// The slowdown of a number of steps, as a factor.
+/// Returns the slowdown of a number of steps, as a factor.
 pub(super) fn factor(steps: u16) -> f64 {
     1.0 + STEP * f64::from(steps)
 }
 
-/// The number of steps that cover a slowdown; `None` when it is too much.
+/// Returns the number of steps that cover a slowdown; `None` when there are too many.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
 pub(super) fn steps(factor: f64) -> Option<u16> {
     let steps = ((factor - 1.0) / STEP - 1e-9).ceil().max(0.0);
     (steps <= f64::from(MOST_STEPS)).then_some(steps as u16)
 }
 
-/// A server of a class, as it is planned.
+/// The planned setting of a server of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PlannedSetting {
-    /// It is one of so many equal replicas.
+    /// Number of equal replicas, of which it is one.
     pub replicas: u32,
     /// Its largest batch.
     pub batch: u32,
@@ -57,7 +57,7 @@ struct BatchTimes {
 pub(super) struct KindTables<'p> {
     pub predictor: &'p dyn Predictor,
     pub additive: Option<&'p dyn Additive>,
-    /// Units of a whole GPU.
+    /// Number of units of a whole GPU.
     pub whole: u32,
     /// Its price, in $/h.
     pub price: f64,
@@ -78,7 +78,7 @@ pub(super) struct KindTables<'p> {
     is_exact: bool,
     /// Scratch of [`super::interference`].
     pub counts: Vec<f64>,
-    /// For numbers of replicas, the requests that one of them gets of a Poisson stream of one request a millisecond.
+    /// By number of replicas, the arrivals at one of them from a Poisson stream of one request per millisecond.
     samples: BTreeMap<u32, ArrivalDraw>,
 }
 
@@ -107,7 +107,7 @@ impl<'p> KindTables<'p> {
         }
     }
 
-    /// The same, where nothing is interpolated.
+    /// Makes tables in which nothing is interpolated.
     pub(super) fn exact(request: &PlanRequest<'p>, classes: usize) -> Self {
         Self { is_exact: true, ..Self::new(request, classes) }
     }
@@ -121,7 +121,7 @@ impl<'p> KindTables<'p> {
         self.predictor.kind()
     }
 
-    /// The model of a class, where this kind can serve it at all.
+    /// Returns the model of a class, if this kind can serve it at all.
     pub(super) fn model(&self, class: &Class) -> Option<ModelId> {
         let model = self.predictor.model_id(&class.model)?;
         let fits = match (self.predictor.memory(model), self.memory) {
@@ -131,7 +131,7 @@ impl<'p> KindTables<'p> {
         fits.then_some(model)
     }
 
-    /// Whether the process limit and the memory of a GPU allow servers of these models together.
+    /// Returns whether the process limit and the memory of a GPU allow servers of these models together.
     pub(super) fn has_room(&self, models: impl Iterator<Item = ModelId>) -> bool {
         has_room(self.predictor, self.process_limit, self.memory, models)
     }
@@ -161,7 +161,8 @@ impl<'p> KindTables<'p> {
         self.times[model.index()][place] = Some(times);
     }
 
-    /// Fills in how long batches hold a server, and how long they are prepared; `None` where the kind cannot serve it.
+    /// Fills in how long batches hold a server, and how long their preparation takes; returns `None` where the kind
+    /// cannot serve the class.
     fn fill_server(&mut self, class: &Class, setting: &PlannedSetting) -> Option<()> {
         let model = self.model(class)?;
         let PlannedSetting { batch, units, slow, .. } = *setting;
@@ -185,7 +186,8 @@ impl<'p> KindTables<'p> {
         Some(())
     }
 
-    /// What a server of a class does alone with that slowdown; `None` where the kind cannot serve it.
+    /// Evaluates a server of a class by itself, with the slowdown of its setting: its long-run behaviour, and the
+    /// dispersion of its late requests. `None` where the kind cannot serve it.
     pub(super) fn evaluate(
         &mut self,
         class: &Class,
@@ -229,7 +231,7 @@ impl<'p> KindTables<'p> {
                 (tally.steady(), tally.dispersion())
             }
         };
-        // Neighbours feel what executes, not what is copied or prepared.
+        // Executions slow the neighbours, copies and preparation do not.
         let times = self.times[model.index()][units as usize - 1].as_ref()?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a batch size")]
         let typical = (steady.mean_batch.round() as usize).clamp(1, batch as usize);
@@ -237,7 +239,7 @@ impl<'p> KindTables<'p> {
         Some((steady, dispersion))
     }
 
-    /// How much the number of late requests of a server varies (`DrawTally::dispersion`).
+    /// Returns the dispersion of the number of late requests of a server (`DrawTally::dispersion`).
     pub(super) fn dispersion(&mut self, class: &Class, setting: &PlannedSetting) -> f64 {
         if let ArrivalKnowledge::Simulated = class.source {
             return SIMULATED_DISPERSION;
@@ -248,7 +250,7 @@ impl<'p> KindTables<'p> {
         if self.fill_server(class, setting).is_none() {
             return 1.0;
         }
-        // Time in units of the mean gap of the stream: one sample then does for all rates.
+        // Times are in units of the mean gap of the stream, so that one sample serves for all rates.
         let rate = class.rate_per_ms;
         self.hold_ms.iter_mut().chain(&mut self.load_ms).for_each(|ms| *ms *= rate);
         let server = QueueingServer {
@@ -269,8 +271,8 @@ impl<'p> KindTables<'p> {
         tally.dispersion()
     }
 
-    /// The highest rate, in requests/ms, that a whole GPU keeps up with: with the batch size that serves most in
-    /// the time that it takes. 0 where the kind cannot serve the class.
+    /// Returns the highest rate, in requests/ms, that a whole GPU keeps up with, at the batch size with the highest
+    /// throughput. 0 where the kind cannot serve the class.
     pub(super) fn most_rate(&mut self, class: &Class) -> f64 {
         let Some(model) = self.model(class) else { return 0.0 };
         let batches = super::shares::batches(self, class);
@@ -290,7 +292,7 @@ impl<'p> KindTables<'p> {
         batches.into_iter().map(rate).fold(0.0, f64::max)
     }
 
-    /// The table of a class divided over so many replicas.
+    /// Returns the table of a class divided over `replicas` replicas.
     pub(super) fn table(&mut self, class: usize, replicas: u32) -> &mut ShareTable {
         let (of, place) = (&mut self.tables[class], replicas as usize - 1);
         if of.len() <= place {
@@ -299,8 +301,8 @@ impl<'p> KindTables<'p> {
         &mut of[place]
     }
 
-    /// How long batches of a server take, in ms: a single request and a full batch, added up. `None` where the kind
-    /// cannot serve it.
+    /// Returns the duration of batches of a server, in ms: that of a single request and that of a full batch, added
+    /// up. `None` where the kind cannot serve it.
     pub(super) fn duration_ms(&mut self, class: &Class, setting: &PlannedSetting) -> Option<f64> {
         let model = self.model(class)?;
         let PlannedSetting { batch, units, slow, .. } = *setting;
@@ -310,7 +312,8 @@ impl<'p> KindTables<'p> {
         Some(of(1) + of(batch as usize))
     }
 
-    /// What a server does, from its table: by itself where that is asked for, else perhaps from what is close.
+    /// Returns the long-run behaviour of a server, from its table if it is known there. Unless an exact result is
+    /// needed, it may be interpolated between close entries.
     pub(super) fn steady(
         &mut self,
         class: (usize, &Class),
@@ -318,7 +321,7 @@ impl<'p> KindTables<'p> {
     ) -> Option<Steady> {
         let duration_ms = self.duration_ms(class.1, setting)?;
         let PlannedSetting { replicas, batch, slow, .. } = *setting;
-        // What is said of servers alone is what bounds rest on.
+        // Bounds rest on the results for servers alone, so these are exact.
         let is_exact =
             self.is_exact || slow == 0 || matches!(class.1.source, ArrivalKnowledge::Simulated);
         let table = self.table(class.0, replicas);
@@ -329,7 +332,8 @@ impl<'p> KindTables<'p> {
         if known.is_some() {
             return known;
         }
-        // The chain of a like server is a good start; in forecasts, nothing may depend on who was looked at before.
+        // The distribution of a similar server is a good start; forecasts must not depend on which server was
+        // evaluated before.
         if self.is_exact || self.evaluated != Some((class.0, replicas)) {
             self.workspace.forget();
         }
@@ -339,7 +343,7 @@ impl<'p> KindTables<'p> {
         Some(steady)
     }
 
-    /// What neighbours feel of a server.
+    /// Returns the influence of a server on its neighbours.
     pub(super) fn influence(
         &mut self,
         class: (usize, &Class),
@@ -359,8 +363,8 @@ impl<'p> KindTables<'p> {
         Some(influence)
     }
 
-    /// The least share with which each of so many replicas of a class reaches a goal, slowed so much by its
-    /// neighbours, and the smallest batch size for that share.
+    /// Returns the least share with which each of `replicas` replicas of a class reaches a goal when its neighbours
+    /// slow it by `slow` steps, and the smallest batch size for that share.
     pub(super) fn least(
         &mut self,
         class: (usize, &Class),
@@ -372,22 +376,23 @@ impl<'p> KindTables<'p> {
     }
 }
 
-/// Requests from which the dispersion of late requests is estimated, where nothing else is drawn.
+/// Number of requests from which the dispersion of late requests is estimated, where nothing else is drawn.
 const SAMPLE: usize = 20_000;
 
-/// What is taken for the dispersion where servers are simulated: that of rather busy ones.
+/// The assumed dispersion where servers are simulated: that of rather busy ones.
 const SIMULATED_DISPERSION: f64 = 10.0;
 
 const DISPERSION_SEED: u64 = 0x7175_6575;
 
-/// Counts what becomes of all draws.
+/// Adds up the results of all draws.
 fn tally(
     class: &Class,
     server: &QueueingServer<'_>,
     draws: &[super::recursion::ArrivalDraw],
 ) -> DrawTally {
     let drawn: usize = draws.iter().map(|draw| draw.times_ms.len()).sum();
-    // Whole runs where there are enough, so that a rate that changes within a run counts as no luck.
+    // Blocks are whole runs where there are enough of them, so that a rate that changes within a run does not count
+    // as luck.
     let block = if draws.len() >= 8 { usize::MAX } else { (drawn / server.every / 64).max(1) };
     let mut tally = DrawTally::default();
     for (number, draw) in draws.iter().enumerate() {

@@ -1,10 +1,11 @@
-//! Rows of probabilities, several places at a time.
+//! Operations on rows of probabilities, several places at a time.
 
-/// So many places of a row are worked on at once, in registers: that is much quicker than to load and store them for each
-/// weight. Distributions that are shifted have that many zeros less one before and behind them.
+/// Number of places of a row that are processed at once, in registers: that is much faster than loading and storing
+/// them for each weight. Distributions that are shifted have one zero fewer than this before and behind them.
 pub(super) const LANES: usize = 8;
 
-/// The sum of something over a row: several sums beside each other, since each has to wait for itself.
+/// Returns the sum of `what` over a row. It runs several sums side by side, since each addition has to wait for the
+/// one before it in the same sum.
 pub(super) fn sum_of(row: &[f64], what: impl Fn(f64) -> f64) -> f64 {
     let (blocks, rest) = row.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
@@ -14,8 +15,8 @@ pub(super) fn sum_of(row: &[f64], what: impl Fn(f64) -> f64) -> f64 {
     rest.iter().fold(sums.iter().sum(), |sum, p| sum + what(*p))
 }
 
-/// Places from `first` on with what a distribution adds to them that is shifted by 0, 1, 2, … with these weights, as far as they
-/// are no less than `least`, in this order.
+/// Returns `sums`, the places from `first` on, after adding a distribution that is shifted by 0, 1, 2, … places, in
+/// this order, each time with its weight. Weights below `least` are skipped.
 pub(super) fn added(
     mut sums: [f64; LANES],
     first: usize,

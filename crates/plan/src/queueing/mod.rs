@@ -1,16 +1,15 @@
-//! A planner for random arrivals: it computes how long requests wait for their batches, and plans so that a
-//! part of them (99 % by default) is answered within the SLO.
+//! A planner for random arrivals: it computes how long requests wait for their batches, and plans so that a given
+//! part of the requests (99 % by default) is answered within the SLO.
 //!
-//! Rules such as "half of the SLO for execution" hold for evenly spaced requests only. Here the distribution of the
-//! latency is computed for each server, with no simulation, so that shares are as large as they must be and no
-//! larger.
+//! Rules such as "half of the SLO for execution" hold for evenly spaced requests only. Here the latency distribution
+//! of each server is computed, without simulation, so that shares are no larger than necessary.
 //!
 //! # One server
 //!
-//! A server gets Poisson arrivals with rate λ, or, as one of R equal replicas, every R-th of them (Erlang-R
-//! gaps). Its batcher is the engine's, which is Triton's with no queue delay: when a batch begins to execute, the
-//! next one is formed at once from all requests that wait, at most b, and its input is copied meanwhile. If nobody
-//! waits, the next request to come is a batch of its own.
+//! A server gets Poisson arrivals with rate λ, or, as one of R equal replicas, every R-th of them (Erlang-R gaps).
+//! Its batcher is that of the engine, which is Triton's without a queue delay: when a batch begins to execute, the
+//! next one is formed at once from all waiting requests, at most b, and its input is copied meanwhile. If no request
+//! waits, the next arrival forms a batch of its own.
 //!
 //! | symbol | unit | meaning |
 //! |---|---|---|
@@ -20,11 +19,11 @@
 //! | T_k | ms | execution of a batch of k among its neighbours, and the copy of its results back |
 //! | c_k | ms | host work and copy of the input of k requests |
 //! | S | ms | SLO |
-//! | l | requests | those that wait at the moment when a batch begins to execute |
+//! | l | requests | requests that wait when a batch begins to execute |
 //! | A(t) | | arrivals of the stream within t: Poisson with mean λ t |
 //!
-//! *Chain.* At the starts of executions, the pair (k, l) is a Markov chain: k requests start to execute while l
-//! wait, of which n = min(l, b) are the next batch.
+//! *Chain.* At the starts of executions, the pair (k, l) is a Markov chain: k requests start to execute while l wait,
+//! of which n = min(l, b) form the next batch.
 //!
 //! ```text
 //! l ≥ 1:  (k, l) → (n, l − n + A(max(T_k, c_n)))
@@ -32,41 +31,42 @@
 //!         or later, and is waited for:               (k, 0) → (1, A(c_1))
 //! ```
 //!
-//! With R replicas, l is counted in arrivals of the stream, y = R l + phase, which is all that Erlang gaps add. The
-//! stationary distribution π is found by iteration. It is that of a bulk-service queue M/D^b/1 whose batches are formed
-//! one service early: Bailey, "On queueing processes with bulk service", J. R. Stat. Soc. B 16 (1954); Neuts,
+//! With R replicas, l is counted in arrivals of the stream, y = R l + phase; the Erlang gaps require nothing else.
+//! The stationary distribution π is found by iteration. It is that of an M/D^b/1 bulk-service queue whose batches are
+//! formed one service early: Bailey, "On queueing processes with bulk service", J. R. Stat. Soc. B 16 (1954); Neuts,
 //! "A general class of bulk queues with Poisson input", Ann. Math. Stat. 38 (1967); Chaudhry and Templeton, "A First
 //! Course in Bulk Queues" (1983). Inoue, "Queueing analysis of GPU-based inference servers with dynamic batching: a
 //! closed-form characterization", Perform. Evaluation 147 (2021) has the mean latency for unlimited batches. Without
 //! overlapped loading (`overlap_load = false`) it is the M/D^b/1 queue itself; with b = 1 both are M/D/1.
 //!
-//! *Attainment.* A tagged request arrives τ before the next execution starts, as the p-th of those that are in no batch.
-//! Then q = ⌊(p − 1) / b⌋ full batches go before its own, which is formed after
-//! J = τ + \[q > 0\] (T_n + (q − 1) T_b) with as many requests as are there then. It is in time if
+//! *Attainment.* A tagged request arrives τ before the next execution starts, as the p-th request that is not yet in
+//! a batch. Then q = ⌊(p − 1) / b⌋ full batches precede its own, which is formed after
+//! J = τ + \[q > 0\] (T_n + (q − 1) T_b) from the requests present at that time. The tagged request is in time if
 //!
 //! ```text
 //! τ + T_n + q T_b + T_m ≤ S,   m = min(b, p − q b + requests that come within J)
 //! ```
 //!
-//! which holds up to some m, so its probability is one of at most so many Poisson arrivals within J. The sum over
-//! π, over the arrivals before the tagged one, and the integral over τ (Gauss and Legendre between the points where m
-//! jumps) give the attainment. Nothing is neglected but what truncation and quadrature leave out, about 0.02 percentage
-//! points. Long runs of the engine agree (`tests/it/queueing.rs`).
+//! This holds up to some m, so its probability is that of at most a certain number of Poisson arrivals within J. The
+//! sum over π, over the arrivals before the tagged one, and the integral over τ (Gauss and Legendre between the
+//! points where m jumps) give the attainment. The only errors are those of truncation and quadrature, about 0.02
+//! percentage points. Long runs of the engine agree (`tests/it/queueing.rs`).
 //!
 //! *Other arrivals* (gamma, Weibull, MMPP, shapes, traces, …) and servers with a queue delay or noise: a recursion over
 //! drawn arrivals, one step for each batch (`recursion`), over several independent draws.
 //!
 //! # From servers to a plan
 //!
-//! 1. *Goal.* A run of n requests reaches the target with a confidence if a little fewer requests are late in the
-//!    long run (`goal`); how much they come together is estimated from draws.
-//! 2. *Least shares* for each number of replicas and each slowdown by neighbours, with the smallest batch
-//!    that needs no more (`shares`). Evaluations are remembered in tables.
-//! 3. *Interference*: a neighbour counts with the part of the time for which it is busy (`interference`). Shares
+//! 1. *Goal.* A run of n requests reaches the target with the given confidence if slightly fewer requests are late in
+//!    the long run (`goal`). How strongly late requests cluster is estimated from draws.
+//! 2. *Least shares* for each number of replicas and each slowdown by neighbours, with the smallest batch that needs
+//!    no more (`shares`). Evaluations are cached in tables.
+//! 3. *Interference*: a neighbour is weighted by the part of the time for which it is busy (`interference`). Shares
 //!    grow from below until all servers of a GPU reach their goals (`packing`), as in iGniter's `alloc_gpus`.
 //! 4. *Packing* with replicas chosen freely, over all GPU kinds at once, by cost (`search`).
-//! 5. *Trial*: the plan is run on arrivals that it was not made for, where the request's [`Traffic`](super::Traffic) can do so. Who falls short gets a higher goal, and the plan is made again.
-//! 6. What is left free of a GPU goes to those with most late requests.
+//! 5. *Trial*: the plan is run on arrivals that it was not made for, if the request's [`Traffic`](super::Traffic) can
+//!    do so. Workloads that fall short get a higher goal, and the plan is made again.
+//! 6. *Free units* of a GPU go to the servers with the most late requests.
 
 mod chain;
 mod class;
@@ -114,8 +114,8 @@ impl Strategy for Queueing {
     }
 }
 
-/// The same planner, with simulated servers in place of the analysis: a plan is named `refined`. Every server can
-/// be simulated, whatever it is like, and clients may wait for their answers. The request's
+/// Makes a plan as [`Queueing`] does, but with simulated servers in place of the analysis; the plan's strategy is
+/// named `refined`. Servers of any kind can be simulated, and clients may wait for their answers. The request's
 /// [`Traffic`](super::Traffic) must be able to simulate; otherwise no workload can be placed.
 #[must_use]
 pub fn plan_by_simulation(requests: &[PlanRequest<'_>]) -> Plan {

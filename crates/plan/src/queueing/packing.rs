@@ -5,10 +5,10 @@ use super::interference::{Influence, slowdown};
 use super::kind_tables::{KindTables, MOST_STEPS, PlannedSetting, steps};
 use super::shares::{ShareChoice, batches};
 
-/// GPUs that are tried for a server before a new one is opened.
+/// Number of GPUs that are tried for a server before a new one is opened.
 const TRIED: usize = 24;
 
-/// Rounds until shares are at rest; slowdowns only grow, and soon stop to.
+/// Maximum number of rounds until shares settle; slowdowns only grow, and soon stop growing.
 const MOST_ROUNDS: usize = 60;
 
 /// A server on a GPU.
@@ -18,12 +18,12 @@ pub(super) struct PackedServer {
     /// Index into the request's workloads.
     pub workload: usize,
     pub setting: PlannedSetting,
-    /// What its neighbours feel of it.
+    /// Its influence on its neighbours.
     influence: Influence,
 }
 
 impl PackedServer {
-    /// For which part of its time it is busy, as another server of its GPU sees it.
+    /// Returns the part of the time for which it is busy, as another server of its GPU sees it.
     fn busy_beside(&self, other: &Self) -> f64 {
         // Replicas of a workload are busy together.
         if self.workload == other.workload { 1.0 } else { self.influence.busy }
@@ -41,21 +41,22 @@ pub(super) struct Item {
 /// A GPU with its servers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct PackedGpu {
-    /// Which kind of GPU: an index into [`Fleet::sites`].
+    /// The kind of GPU: an index into [`Fleet::sites`].
     pub site: usize,
     pub seats: Vec<PackedServer>,
     /// The sum of their shares, in units.
     pub used: u32,
 }
 
-/// GPU kinds and classes of workloads: what everything that packs works with.
+/// GPU kinds and classes of workloads: the basis of all packing.
 #[derive(Debug)]
 pub(super) struct Fleet<'p> {
     pub sites: Vec<KindTables<'p>>,
     pub classes: Vec<Class>,
     /// The attainment that is planned for, by class.
     pub goals: Vec<f64>,
-    /// The seats of a GPU as they were before a round of growth, and who is busy how often.
+    /// The influences of the servers of a GPU as they were before a round of growth, and the parts of the time for
+    /// which they are busy.
     around: Vec<Influence>,
     busy: Vec<f64>,
     opened: Vec<(u32, usize)>,
@@ -77,7 +78,7 @@ impl<'p> Fleet<'p> {
         self.classes.len() - 1
     }
 
-    /// The least share of a server without neighbours, in units; `None` where the kind cannot serve it.
+    /// Returns the least share of a server without neighbours, in units; `None` where the kind cannot serve it.
     pub(super) fn least(&mut self, site: usize, class: usize, replicas: u32) -> Option<u32> {
         self.choice(site, class, replicas).map(|choice| choice.units)
     }
@@ -87,14 +88,14 @@ impl<'p> Fleet<'p> {
         self.sites[site].least((class, &self.classes[class]), replicas, 0, goal)
     }
 
-    /// A server with its least share without neighbours.
+    /// Returns a server with its least share without neighbours.
     pub(super) fn seat(&mut self, site: usize, item: Item) -> Option<PackedServer> {
         let Item { class, workload, replicas } = item;
         let ShareChoice { batch, units } = self.choice(site, class, replicas)?;
         self.seated(site, class, workload, PlannedSetting { replicas, batch, units, slow: 0 })
     }
 
-    /// A server with a setting; `None` where the kind cannot serve it.
+    /// Returns a server with a setting; `None` where the kind cannot serve it.
     pub(super) fn seated(
         &mut self,
         site: usize,
@@ -106,21 +107,21 @@ impl<'p> Fleet<'p> {
         Some(PackedServer { class, workload, setting, influence })
     }
 
-    /// What is left free of a GPU, weighted with its price: the square of the free part, so that at the same
-    /// cost one emptier GPU is worth more than two that are a little emptier.
+    /// Returns the free room of a GPU, weighted with its price. It is the square of the free part, so that at the
+    /// same cost one emptier GPU is worth more than two slightly emptier ones.
     pub(super) fn room(&self, bin: &PackedGpu) -> f64 {
         let site = &self.sites[bin.site];
         let free = 1.0 - f64::from(bin.used) / f64::from(site.whole);
         free * free * (site.price + 1e-9)
     }
 
-    /// The price of a GPU. Where GPUs cost nothing, they are counted.
+    /// Returns the price of a GPU. Where GPUs cost nothing, the result counts them.
     pub(super) fn cost(&self, bin: &PackedGpu) -> f64 {
         self.sites[bin.site].price + 1e-9
     }
 
-    /// Lets the shares of the servers of one GPU grow until all reach their goals among the others; says whether
-    /// they do within the GPU.
+    /// Grows the shares of the servers of one GPU until all reach their goals among the others; returns whether they
+    /// fit on the GPU.
     pub(super) fn fit(&mut self, site: usize, seats: &mut [PackedServer]) -> bool {
         let whole = self.sites[site].whole;
         if !self.sites[site].has_room(seats.iter().map(|seat| seat.influence.model)) {
@@ -139,7 +140,7 @@ impl<'p> Fleet<'p> {
         false
     }
 
-    /// The slowdown of a server among the others of its GPU as they were noted in `around`.
+    /// Returns the slowdown of a server among the others of its GPU, as they were noted in `around`.
     fn slowdown(&mut self, site: usize, seats: &[PackedServer], own: usize) -> f64 {
         self.busy.clear();
         self.busy.extend(seats.iter().map(|seat| seat.busy_beside(&seats[own])));
@@ -151,8 +152,8 @@ impl<'p> Fleet<'p> {
         self.around.extend(seats.iter().map(|seat| seat.influence));
     }
 
-    /// Gives each server what it needs among the others as they are now; returns how many had to change,
-    /// `None` when one cannot have enough.
+    /// Gives each server the share that it needs among the others as they are now; returns how many servers changed,
+    /// `None` when one cannot get enough.
     fn grow(&mut self, site: usize, seats: &mut [PackedServer]) -> Option<usize> {
         if seats.len() < 2 {
             return Some(0);
@@ -168,7 +169,7 @@ impl<'p> Fleet<'p> {
             let goal = self.goals[class];
             let of = (class, &self.classes[class]);
             let choice = self.sites[site].least(of, before.replicas, slow, goal)?;
-            // A larger share than is needed stays: with it, too, the goal is reached.
+            // A larger share than needed stays: it reaches the goal, too.
             let units = before.units.max(choice.units);
             let setting = PlannedSetting { slow, batch: choice.batch, units, ..before };
             seats[own] = self.seated(site, class, workload, setting)?;
@@ -200,12 +201,12 @@ impl<'p> Fleet<'p> {
         }
     }
 
-    /// A GPU with one more server, if there is room.
+    /// Returns a GPU with one more server, if there is room.
     fn with(&mut self, bin: &PackedGpu, newcomer: PackedServer) -> Option<PackedGpu> {
         if bin.used + newcomer.setting.units > self.sites[bin.site].whole {
             return None;
         }
-        // Most do not fit, and take no memory of their own.
+        // Most trials do not fit, so they share a buffer.
         let mut seats = std::mem::take(&mut self.trial);
         seats.clear();
         seats.extend_from_slice(&bin.seats);
@@ -216,7 +217,7 @@ impl<'p> Fleet<'p> {
         bin
     }
 
-    /// A GPU whose servers have the least shares anew, after some have left.
+    /// Finds the least shares of the servers of a GPU anew, after some servers have left.
     pub(super) fn refit(&mut self, bin: &PackedGpu) -> Option<PackedGpu> {
         let mut seats = Vec::with_capacity(bin.seats.len());
         for seat in &bin.seats {
@@ -228,7 +229,7 @@ impl<'p> Fleet<'p> {
     }
 
     /// Puts a server on the fullest GPU that has room, or on a new one of the kind where its share costs least;
-    /// returns which, `None` where no kind can serve it.
+    /// returns the index of the GPU, `None` where no kind can serve it.
     pub(super) fn place(&mut self, bins: &mut Vec<PackedGpu>, item: Item) -> Option<usize> {
         let newcomers: Vec<Option<PackedServer>> =
             (0..self.sites.len()).map(|site| self.seat(site, item)).collect();
@@ -240,7 +241,7 @@ impl<'p> Fleet<'p> {
                 open.push((u32::MAX - bin.used, index));
             }
         }
-        // The fullest of them.
+        // Only the fullest of them are tried.
         if open.len() > TRIED {
             open.select_nth_unstable(TRIED);
             open.truncate(TRIED);
@@ -262,7 +263,7 @@ impl<'p> Fleet<'p> {
         let prices = newcomers.iter().enumerate().filter_map(price);
         let (site, _) = prices.min_by(|a, b| a.1.total_cmp(&b.1))?;
         let bin = self.with(&PackedGpu { site, ..PackedGpu::default() }, newcomers[site]?)?;
-        // A GPU that was emptied is used again.
+        // A GPU that was emptied is reused.
         if let Some(index) = bins.iter().position(|bin| bin.seats.is_empty()) {
             bins[index] = bin;
             return Some(index);
@@ -271,13 +272,13 @@ impl<'p> Fleet<'p> {
         Some(bins.len() - 1)
     }
 
-    /// The attainment of a seat as it is planned.
+    /// Returns the planned attainment of a server.
     pub(super) fn attained(&mut self, site: usize, seat: &PackedServer) -> f64 {
         let class = (seat.class, &self.classes[seat.class]);
         self.sites[site].steady(class, &seat.setting).map_or(0.0, |steady| steady.attained)
     }
 
-    /// Gives what is free on a GPU to those with most late requests, for the GPU is paid for anyway.
+    /// Gives the free units of a GPU to the servers with the most late requests, since the GPU is paid for anyway.
     pub(super) fn spread(&mut self, bin: &mut PackedGpu) {
         let whole = self.sites[bin.site].whole;
         let mut done = vec![false; bin.seats.len()];
@@ -304,14 +305,14 @@ impl<'p> Fleet<'p> {
         }
     }
 
-    /// How the batch sizes that are tried for a class read.
+    /// Returns the batch sizes that are tried for a class, as text.
     pub(super) fn batch_list(&self, class: usize) -> String {
         let sizes = self.sites.first().map_or_else(Vec::new, |s| batches(s, &self.classes[class]));
         sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// A workload with fewer late requests than this part of what its goal allows gets no more of what is free.
+/// A server with fewer late requests than this part of what its goal allows gets no more free units.
 const ENOUGH_LATE: f64 = 0.05;
 
 impl PackedGpu {

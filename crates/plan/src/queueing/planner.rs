@@ -1,4 +1,4 @@
-//! All steps of the planner, one after another.
+//! The steps of the planner, one after another.
 
 use super::super::shares::predicted_service;
 use super::super::{PlanRequest, Replicas};
@@ -12,13 +12,13 @@ use igniter_model::units::{BatchSize, Dollars, RequestsPerSecond, SmUnits};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Distinct workloads that are packed together; more are dealt out over several packings.
+/// Number of workloads that are packed together; more are distributed over several packings.
 const CHUNK: usize = 1_000;
 
-/// How often a plan is tried out and mended.
+/// Maximum number of versions of a plan; all but the last are tried out and mended.
 const MOST_ATTEMPTS: usize = 4;
 
-/// Makes the plan on one GPU kind or several: one request for each, all for the same workloads.
+/// Makes the plan on one or several GPU kinds: one request for each, all for the same workloads.
 pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: LatenessSource) -> Plan {
     let Some(request) = requests.first() else {
         return Plan {
@@ -58,7 +58,7 @@ pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: Lateness
     plan
 }
 
-/// Deals classes out over so many chunks.
+/// Distributes classes over `chunks` chunks.
 fn dealt(classes: Vec<Class>, chunks: usize) -> Vec<Vec<Class>> {
     let mut dealt: Vec<Vec<Class>> = vec![Vec::new(); chunks];
     for (index, class) in classes.into_iter().enumerate() {
@@ -68,7 +68,7 @@ fn dealt(classes: Vec<Class>, chunks: usize) -> Vec<Vec<Class>> {
     dealt
 }
 
-/// The plan as it stands.
+/// Returns the plan as it stands.
 fn written(strategy: &str, request: &PlanRequest<'_>, parts: &[Subproblem<'_>]) -> Plan {
     let mut gpus = Vec::new();
     for part in parts {
@@ -102,7 +102,7 @@ fn co_location(request: &PlanRequest<'_>, fleet: &Fleet<'_>, bin: &PackedGpu) ->
     CoLocation { kind: site.kind().name.clone(), placements: placements.collect() }
 }
 
-/// What is proven about all plans for the same request.
+/// Returns the bound that is proven for all plans for the same request.
 fn bound(request: &PlanRequest<'_>, parts: &[Subproblem<'_>], judge: LatenessSource) -> GpuBound {
     let fractional_gpus: f64 = parts.iter().map(|part| part.least_gpus).sum();
     let cost: f64 = parts.iter().map(|part| part.least_cost).sum();

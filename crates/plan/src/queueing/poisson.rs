@@ -1,26 +1,26 @@
-//! Numbers of Poisson arrivals.
+//! Probabilities of numbers of Poisson arrivals.
 
 use std::ops::Range;
 
 /// Probabilities below this are left out at both ends of a distribution.
 const NEGLIGIBLE: f64 = 1e-9;
 
-/// Up to this mean, the probability of no arrival at all is a number that sums can start from.
+/// Up to this mean, the probability of no arrival at all is large enough for sums to start from it.
 const MOST_FROM_NONE: f64 = 600.0;
 
-/// The probability of no arrival at all where `mean` are expected.
+/// Returns the probability of no arrival at all when `mean` are expected.
 pub(super) fn none(mean: f64) -> f64 {
     libm::exp(-mean)
 }
 
-/// The same in the rest of a time, from that in all of it and in its first part: an exponential costs more than a
-/// quotient.
+/// Returns the probability of no arrival in the rest of a period, where `mean` are expected, from those for all of it
+/// and for its first part: an exponential costs more than a quotient.
 pub(super) fn none_in_rest(mean: f64, none_in_all: f64, none_before: f64) -> f64 {
-    // Where next to nothing is divided by next to nothing, nothing is known.
+    // Close to underflow, the quotient would be meaningless.
     if none_in_all > f64::MIN_POSITIVE { none_in_all / none_before } else { none(mean) }
 }
 
-/// 1 over the counts that come up all the time: a product is ready sooner than a quotient.
+/// Inverses of the most frequent counts: a product is faster than a quotient.
 const INVERSES: [f64; 256] = {
     let mut inverses = [f64::INFINITY; 256];
     let mut count = 1;
@@ -36,12 +36,12 @@ fn inverse(count: usize) -> f64 {
     INVERSES.get(count).copied().unwrap_or_else(|| 1.0 / count as f64)
 }
 
-/// The first count whose probability is not negligible, with that probability: the place where sums start.
+/// Returns the first count whose probability is not negligible, with that probability: the place where sums start.
 fn first(mean: f64, none: f64) -> (usize, f64) {
     if mean <= MOST_FROM_NONE {
         return (0, none);
     }
-    // Ten standard deviations below the mean there is nothing.
+    // Ten standard deviations below the mean, probabilities are negligible.
     let from = (mean - 10.0 * mean.sqrt()).floor();
     let logarithm = from * libm::log(mean) - mean - libm::lgamma(from + 1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
@@ -49,8 +49,8 @@ fn first(mean: f64, none: f64) -> (usize, f64) {
     (count, libm::exp(logarithm))
 }
 
-/// Appends the probabilities of 0, 1, 2, … arrivals where `mean` are expected, up to where they become negligible or
-/// there are `most` of them; returns where they stand.
+/// Appends the probabilities of 0, 1, 2, … arrivals when `mean` are expected, until they become negligible or there
+/// are `most` of them; returns their range in `out`.
 pub(super) fn append(mean: f64, most: usize, out: &mut Vec<f64>) -> Range<usize> {
     append_from((mean, none(mean)), most, out)
 }
@@ -70,19 +70,19 @@ fn append_from((mean, none): (f64, f64), most: usize, out: &mut Vec<f64>) -> Ran
     start..out.len()
 }
 
-/// The same in place of what was there.
+/// Does the same as [`append`], but replaces the contents of `out`.
 pub(super) fn probabilities(mean: f64, most: usize, out: &mut Vec<f64>) {
     probabilities_from((mean, none(mean)), most, out);
 }
 
-/// The same where the probability of [`none`] is known.
+/// Does the same as [`probabilities`], where the probability of [`none`] is known.
 pub(super) fn probabilities_from(mean_and_none: (f64, f64), most: usize, out: &mut Vec<f64>) {
     out.clear();
     append_from(mean_and_none, most, out);
 }
 
-/// The probabilities of fewer than `step`, 2 `step`, … arrivals where `mean` are expected, and [`none`] come with that
-/// probability: as many as `out` holds.
+/// Fills `out` with the probabilities of fewer than `step`, 2 `step`, … arrivals when `mean` are expected; `none` is
+/// the probability of no arrival ([`none`]).
 pub(super) fn fewer_than_multiples(step: usize, (mean, none): (f64, f64), out: &mut [f64]) {
     let (from, mut probability) = first(mean, none);
     let mut sum = 0.0;

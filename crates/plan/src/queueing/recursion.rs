@@ -1,8 +1,8 @@
-//! What a server does with arrivals that are known: one step for each batch, no events.
+//! The behaviour of a server under known arrivals: one step for each batch, without events.
 //!
-//! For arrivals of any kind. A batch is formed when the server can take one and a request is there: it takes
-//! all that have arrived, up to the largest batch. Where the batcher waits for a batch to fill, it is formed
-//! when it is full or its oldest request has waited so long.
+//! It applies to arrivals of any kind. A batch is formed when the server can take one and a request is present: it
+//! takes all requests that have arrived, up to the largest batch. With a queue delay, a batch is formed when it is
+//! full or when its oldest request has waited for the delay.
 
 use super::server::{Loading, QueueingServer, Steady};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -12,7 +12,7 @@ use std::f64::consts::TAU;
 /// A queue delay and noisy executions of a [`QueueingServer`], for which the Markov chain does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct DelayAndNoise {
-    /// How long a request may wait for its batch to fill, in ms.
+    /// Longest time that a request waits for its batch to fill, in ms.
     pub queue_delay_ms: f64,
     /// Coefficient of variation of a log-normal factor of mean 1 on each execution.
     pub noise_cv: f64,
@@ -21,30 +21,30 @@ pub(super) struct DelayAndNoise {
 /// One draw of the arrivals of a whole stream.
 #[derive(Debug, Clone)]
 pub(super) struct ArrivalDraw {
-    /// In ms, in order.
+    /// Arrival times in ms, in order.
     pub times_ms: Vec<f64>,
-    /// Requests that arrive from here …
+    /// Requests that arrive from this time on …
     pub from_ms: f64,
-    /// … to here are counted.
+    /// … and before this time are counted.
     pub to_ms: f64,
 }
 
 impl ArrivalDraw {
-    /// How many requests are counted.
+    /// Returns the number of requests that are counted.
     pub(super) fn counted(&self) -> usize {
         let before = |limit: f64| self.times_ms.partition_point(|time| *time < limit);
         before(self.to_ms).saturating_sub(before(self.from_ms))
     }
 }
 
-/// What became of the requests of a draw.
+/// Numbers of requests, and of late ones among them.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct LateCount {
     pub requests: u64,
     pub late: u64,
 }
 
-/// Sums over draws, from which all else follows.
+/// Sums over draws, from which all results are computed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DrawTally {
     /// For each block of requests, in order.
@@ -57,8 +57,8 @@ pub(super) struct DrawTally {
 }
 
 impl DrawTally {
-    /// Adds a draw, cut into blocks of so many requests (≥ 1). Of the stream, the server gets the request
-    /// number `first_own` and then every R-th.
+    /// Adds a draw, cut into blocks of `block` requests (≥ 1). Of the stream, the server gets request number
+    /// `first_own` and then every R-th.
     pub(super) fn add(
         &mut self,
         server: &QueueingServer<'_>,
@@ -72,7 +72,7 @@ impl DrawTally {
         let (hold_ms, load_ms) = (server.hold_ms, server.load_ms);
         let most = server.most();
         let mut noise = NoiseFactors::new(delay_and_noise.noise_cv);
-        // Since when a batch can be formed, and until when the last one holds the server.
+        // The time from which a batch can be formed, and the time until which the last one holds the server.
         let (mut can_form, mut free) = (0.0_f64, 0.0_f64);
         let mut first = 0;
         let mut current = LateCount::default();
@@ -137,8 +137,9 @@ impl DrawTally {
         }
     }
 
-    /// How much more the number of late requests varies than if each were late on its own: the variance of the
-    /// number in a long stretch over its mean (the index of dispersion), from the blocks. At least 1.
+    /// Returns the index of dispersion of the number of late requests, from the blocks: its variance in a long
+    /// stretch over its mean. This is how much more the number varies than if requests were late independently. At
+    /// least 1.
     #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
     pub(super) fn dispersion(&self) -> f64 {
         let (late, requests) = (self.late() as f64, self.requests() as f64);
@@ -159,7 +160,8 @@ impl DrawTally {
     }
 }
 
-/// Log-normal factors with mean 1; the same ones for every server, so that servers are compared with equal luck.
+/// Log-normal factors with mean 1; the sequence is the same for every server, so that servers are compared with equal
+/// luck.
 struct NoiseFactors {
     /// Mean and standard deviation of the logarithm.
     parameters: Option<(f64, f64)>,
@@ -185,19 +187,19 @@ impl NoiseFactors {
     }
 }
 
-/// Above 0 and at most 1, from 53 random bits.
+/// Returns a number above 0 and at most 1, from 53 random bits.
 #[expect(clippy::cast_precision_loss, reason = "53 bits")]
 fn uniform(random: &mut Xoshiro256PlusPlus) -> f64 {
     ((random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64
 }
 
-/// Arrivals at one of so many replicas that get the requests of a Poisson stream in turn, one request a millisecond in
-/// all: for what the chain does not say, which is how much the number of late requests varies.
+/// Draws arrivals at one of `replicas` replicas that get the requests of a Poisson stream in turn, one request per
+/// millisecond in total. The dispersion of late requests is estimated from them, since the chain does not give it.
 pub(super) fn replica_sample(replicas: u32, requests: usize, seed: u64) -> ArrivalDraw {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut now = 0.0;
     let mut next = || {
-        // The sum of so many exponential gaps, with one logarithm for up to eight of them.
+        // The sum of `replicas` exponential gaps, with one logarithm for up to eight of them.
         for from in (0..replicas).step_by(8) {
             let factors = (from..replicas.min(from + 8)).map(|_| uniform(&mut random));
             now -= libm::log(factors.product());
@@ -209,7 +211,7 @@ pub(super) fn replica_sample(replicas: u32, requests: usize, seed: u64) -> Arriv
     ArrivalDraw { times_ms, from_ms: 0.0, to_ms }
 }
 
-/// Poisson arrivals, to compare the chain with.
+/// Draws Poisson arrivals, to compare the chain with.
 #[cfg(test)]
 pub(super) fn poisson_draw(rate_per_ms: f64, requests: usize, seed: u64) -> ArrivalDraw {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);

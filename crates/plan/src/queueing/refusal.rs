@@ -1,4 +1,4 @@
-//! Workloads that no GPU can serve, and the best that can be had for them.
+//! Workloads that no GPU can serve, and the best attainment that is possible for them.
 
 use super::super::{PlanRequest, Replicas};
 use super::kind_tables::PlannedSetting;
@@ -8,7 +8,7 @@ use super::subproblem::Subproblem;
 use igniter_model::domain::Infeasible;
 
 impl Subproblem<'_> {
-    /// Those that no GPU can serve, with the best that can be had.
+    /// Returns the workloads that no GPU can serve, with the best attainment that is possible for them.
     pub(super) fn infeasible(&mut self, request: &PlanRequest<'_>) -> Vec<Infeasible> {
         let mut infeasible = Vec::new();
         for class in 0..self.options.len() {

@@ -1,4 +1,4 @@
-//! What a re-planner asks of strategy `queueing`: the least shares of servers, one epoch after another.
+//! The rules of strategy `queueing` for re-planning: the least shares of servers, one epoch after another.
 
 use super::class::{LatenessSource, classes};
 use super::goal::{AttainmentTarget, goal, target};
@@ -12,36 +12,36 @@ use crate::{PlanRequest, Replicas};
 use igniter_model::units::RequestsPerSecond;
 use std::collections::BTreeMap;
 
-/// Rates are rounded up to a grid with this ratio, so that what is known of one serves for others.
+/// Rates are rounded up to a grid with this logarithmic step, so that results for one rate serve for others.
 const GRID: f64 = 0.015;
 
-/// Lower rates, in requests/s, are planned as this one.
+/// Lowest rate that is planned for, in requests/s; lower rates are planned as this one.
 const LEAST_RATE: f64 = 1e-3;
 
-/// How much late requests come together, until it is known better.
+/// Dispersion of late requests that is assumed until it has been estimated.
 const FIRST_DISPERSION: f64 = 5.0;
 
-/// The least shares of strategy `queueing`. What was found for one epoch is remembered for the next.
+/// The least shares of strategy `queueing`. Results for one epoch are kept for the next.
 #[derive(Debug)]
 pub struct QueueingRules<'p> {
     requests: Vec<PlanRequest<'p>>,
     kinds: Vec<KindFacts>,
     fleet: Fleet<'p>,
     target: AttainmentTarget,
-    /// Of each workload, the first that is like it.
+    /// For each workload, the index of the first one like it.
     types: Vec<usize>,
-    /// How much late requests of a type come together.
+    /// Dispersion of late requests, by type.
     dispersions: BTreeMap<usize, f64>,
-    /// The classes that are known, by type and rate.
+    /// Known classes, or the reason why there is none, by type and rate.
     known: BTreeMap<(usize, u64), Result<usize, String>>,
-    /// By class.
+    /// Numbers of replicas worth trying, by class.
     options: Vec<Options>,
     most: u32,
 }
 
 impl<'p> QueueingRules<'p> {
-    /// Rules for workloads on GPU kinds: one request for each kind, all for the same workloads. Their traffic says how
-    /// requests arrive at a given rate, and its run is as long as an epoch.
+    /// Makes rules for workloads on GPU kinds: one request for each kind, all for the same workloads. Their traffic
+    /// describes how requests arrive at a given rate, and its run is as long as an epoch.
     #[must_use]
     pub fn new(requests: &[PlanRequest<'p>]) -> Self {
         let sites: Vec<KindTables<'p>> =
@@ -68,7 +68,7 @@ impl<'p> QueueingRules<'p> {
         }
     }
 
-    /// The class of a workload with a rate.
+    /// Returns the class of a workload at a rate.
     fn class(&mut self, workload: usize, rate: f64) -> Result<usize, String> {
         let key = (self.types[workload], rate.to_bits());
         if let Some(known) = self.known.get(&key) {
@@ -110,7 +110,7 @@ impl<'p> QueueingRules<'p> {
         Ok(index)
     }
 
-    /// How much late requests come together where a class just reaches its goal.
+    /// Returns the dispersion of late requests where a class just reaches its goal.
     fn dispersion(&mut self, class: usize, replicas: u32) -> f64 {
         let goal = self.fleet.goals[class];
         for site in 0..self.fleet.sites.len() {
@@ -137,8 +137,8 @@ impl<'p> QueueingRules<'p> {
     }
 }
 
-/// Of each workload, the first with the same model, SLO and server, if requests come at random. Others have classes of
-/// their own.
+/// Returns, for each workload, the index of the first one with the same model, SLO and server, if both have Poisson
+/// arrivals. Other workloads have types of their own.
 fn types(request: &PlanRequest<'_>) -> Vec<usize> {
     let traffic = request.traffic();
     let mut known: Vec<(usize, ServerTraits)> = Vec::new();

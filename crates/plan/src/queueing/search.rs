@@ -1,36 +1,36 @@
-//! From classes to a packing: how many replicas each workload gets, and which GPU each server.
+//! From classes to a packing: how many replicas each workload gets, and which GPU each server is placed on.
 //!
-//! The sum of the shares of all replicas of a workload is nearly the same for several numbers of replicas, so
-//! the number is chosen by what packs best. The start is best fit decreasing with the least sums. Then
-//! ruin and recreate (Schrimpf et al., "Record breaking optimization results using the ruin and recreate
-//! principle", J. Comput. Phys. 2000): some GPUs are emptied, their workloads leave all others as well, get new
-//! numbers of replicas, and are placed again in a random order; what is no worse stays.
+//! The sum of the shares of all replicas of a workload is nearly the same for several numbers of replicas, so the
+//! number is chosen by what packs best. The start is best fit decreasing with the least sums. Ruin and recreate
+//! improves it (Schrimpf et al., "Record breaking optimization results using the ruin and recreate principle", J.
+//! Comput. Phys. 2000): some GPUs are emptied; their workloads are removed from all other GPUs as well, get new
+//! numbers of replicas, and are placed again in a random order. A result that is no worse is kept.
 
 use super::packing::{Fleet, Item, PackedGpu};
 use crate::search::local::Choices;
 
-/// Numbers of replicas whose shares add up to no more than this times the least sum, and …
+/// Numbers of replicas are tried whose shares add up to no more than this times the least sum, plus …
 const NEARLY_LEAST: f64 = 1.1;
 
-/// … this many units more, are tried.
+/// … this many units.
 const FEW_UNITS: f64 = 3.0;
 
 /// A workload is divided over at most this many servers.
 pub(super) const MOST_REPLICAS: u32 = 64;
 
-/// After the first number of replicas that is enough, so many more are looked at.
+/// After the first sufficient number of replicas, this many more are examined.
 const FURTHER: u32 = 5;
 
-/// GPUs that are emptied together, at most.
+/// Maximum number of GPUs that are emptied together.
 const MOST_EMPTIED: usize = 4;
 
-/// Workloads that are taken out together, at most: with more, a round costs much and seldom helps.
+/// Maximum number of workloads that are removed together: with more, a round is expensive and seldom helps.
 const MOST_MOVED: usize = 24;
 
-/// The numbers of replicas that are worth a try, each with the sum of shares as a part of a GPU's price.
+/// The numbers of replicas worth trying, each with the price of the sum of its shares.
 pub(super) type Options = Vec<(u32, f64)>;
 
-/// Which numbers of replicas of a class are worth a try; empty where none is enough.
+/// Returns the numbers of replicas of a class that are worth trying; empty where none is enough.
 pub(super) fn options(fleet: &mut Fleet<'_>, class: usize, most: u32) -> Options {
     let mut sums: Options = Vec::new();
     let mut first = None;
@@ -43,13 +43,13 @@ pub(super) fn options(fleet: &mut Fleet<'_>, class: usize, most: u32) -> Options
         if first.is_some_and(|first| replicas >= first + FURTHER) {
             break;
         }
-        // Sums rise once replicas are more than are useful: so far above the least, they stay there.
+        // Sums rise with more replicas than are useful: once they are this far above the least, they stay there.
         if sums.len() >= 3
             && sums[sums.len() - 2..].iter().all(|(_, sum)| *sum > nearly_least(fleet, &sums))
         {
             break;
         }
-        // Far from enough, larger steps will do.
+        // Far below a sufficient number, larger steps will do.
         replicas += if first.is_none() { 1 + replicas / 8 } else { 1 };
     }
     let most = nearly_least(fleet, &sums);
@@ -57,13 +57,13 @@ pub(super) fn options(fleet: &mut Fleet<'_>, class: usize, most: u32) -> Options
     sums
 }
 
-/// The most that shares may add up to where the number of replicas is worth a try.
+/// Returns the highest price of a sum of shares with which a number of replicas is worth trying.
 fn nearly_least(fleet: &Fleet<'_>, sums: &Options) -> f64 {
     let units = fleet.sites.iter().map(|site| (site.price + 1e-9) / f64::from(site.whole));
     least(sums) * NEARLY_LEAST + FEW_UNITS * units.fold(f64::INFINITY, f64::min)
 }
 
-/// The fewest replicas that can keep up with the rate on a whole GPU.
+/// Returns the fewest replicas that can keep up with the rate, each on a whole GPU.
 fn fewest(fleet: &mut Fleet<'_>, class: usize) -> u32 {
     let mut fewest = MOST_REPLICAS;
     for site in 0..fleet.sites.len() {
@@ -76,7 +76,7 @@ fn fewest(fleet: &mut Fleet<'_>, class: usize) -> u32 {
     fewest
 }
 
-/// The price of the least shares of so many replicas, on the cheapest kind.
+/// Returns the price of the least shares of `replicas` replicas, on the cheapest GPU kind.
 fn cheapest(fleet: &mut Fleet<'_>, class: usize, replicas: u32) -> Option<f64> {
     let mut cheapest: Option<f64> = None;
     for site in 0..fleet.sites.len() {
@@ -93,7 +93,7 @@ fn least(sums: &Options) -> f64 {
     sums.iter().map(|(_, sum)| *sum).fold(f64::INFINITY, f64::min)
 }
 
-/// The workloads that are packed: index, class, and how many replicas each has at the moment.
+/// A workload that is packed: its index, class and present number of replicas.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub workload: usize,
@@ -104,18 +104,18 @@ pub(super) struct Job {
 /// A search over packings.
 pub(super) struct PackingSearch<'f, 'p> {
     pub fleet: &'f mut Fleet<'p>,
-    /// By class.
+    /// Numbers of replicas worth trying, by class.
     pub options: &'f [Options],
     pub jobs: Vec<Job>,
     pub bins: Vec<PackedGpu>,
-    /// By workload, its place in `jobs`.
+    /// For each workload, its index in `jobs`.
     places: Vec<usize>,
-    /// By workload, whether a round takes it out.
+    /// For each workload, whether the current round removes it.
     moved: Vec<bool>,
 }
 
 impl<'f, 'p> PackingSearch<'f, 'p> {
-    /// The start: best fit decreasing, with the least sums of shares.
+    /// Builds the initial packing: best fit decreasing, with the least sums of shares.
     pub(super) fn start(
         fleet: &'f mut Fleet<'p>,
         options: &'f [Options],
@@ -141,7 +141,7 @@ impl<'f, 'p> PackingSearch<'f, 'p> {
         search
     }
 
-    /// The servers of a workload, each with a weight by which they are sorted.
+    /// Adds the servers of a workload to `items`, each with a weight by which they are sorted.
     fn add_items(
         &mut self,
         place: usize,
@@ -158,7 +158,7 @@ impl<'f, 'p> PackingSearch<'f, 'p> {
         }
     }
 
-    /// Searches for so many rounds, or until the cost is as low as it can be.
+    /// Searches for `rounds` rounds, or until the cost reaches the lower bound `lowest`.
     pub(super) fn improve(&mut self, rounds: u64, lowest: f64, choices: &mut Choices) {
         let mut cost: f64 = self.bins.iter().map(|bin| self.fleet.cost(bin)).sum();
         for _ in 0..rounds {
@@ -169,7 +169,7 @@ impl<'f, 'p> PackingSearch<'f, 'p> {
         }
     }
 
-    /// One round; returns by how much the cost has changed.
+    /// Runs one round; returns the change of the cost.
     fn round(&mut self, choices: &mut Choices) -> f64 {
         let moved = self.choose(choices);
         let before: Vec<(usize, u32)> =
@@ -178,7 +178,7 @@ impl<'f, 'p> PackingSearch<'f, 'p> {
             self.moved[self.jobs[place].workload] = true;
         }
         let mut trial: Vec<PackedGpu> = Vec::new();
-        // Where the GPUs of the trial are now; the last ones are new.
+        // Indices in `bins` of the GPUs of the trial; any further GPUs of the trial are new.
         let mut origin: Vec<usize> = Vec::new();
         for (index, bin) in self.bins.iter().enumerate() {
             if bin.seats.iter().any(|seat| self.moved[seat.workload]) {
@@ -196,11 +196,11 @@ impl<'f, 'p> PackingSearch<'f, 'p> {
                 bin.used = 0;
                 continue;
             }
-            // Fewer neighbours need no more.
+            // With fewer neighbours, servers need no larger shares.
             let Some(smaller) = self.fleet.refit(bin) else { return 0.0 };
             *bin = smaller;
         }
-        // Others that have room may take something in.
+        // Some other GPUs join the trial, since they may have room.
         for _ in 0..MOST_EMPTIED {
             let index = choices.below(self.bins.len());
             if !origin.contains(&index) {
@@ -245,14 +245,14 @@ impl<'f, 'p> PackingSearch<'f, 'p> {
         cost - old_cost
     }
 
-    /// Cost and free room of some GPUs; empty ones cost nothing.
+    /// Returns the cost and the free room of some GPUs; empty ones do not count.
     fn score<'b>(&self, bins: impl Iterator<Item = &'b PackedGpu>) -> (f64, f64) {
         bins.filter(|bin| !bin.seats.is_empty()).fold((0.0, 0.0), |(cost, room), bin| {
             (cost + self.fleet.cost(bin), room + self.fleet.room(bin))
         })
     }
 
-    /// The workloads of a few GPUs, the first of which is rather empty; places in `jobs`.
+    /// Chooses the workloads of a few GPUs, the first of which is rather empty; returns their indices in `jobs`.
     fn choose(&self, choices: &mut Choices) -> Vec<usize> {
         let count = (1 + choices.below(MOST_EMPTIED)).min(self.bins.len());
         let mut moved: Vec<usize> = Vec::new();

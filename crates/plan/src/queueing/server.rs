@@ -1,4 +1,4 @@
-//! One server as the queueing analysis sees it, and what comes out.
+//! One server as the queueing analysis sees it, and the results of the analysis.
 
 /// When the input of the next batch is copied to the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,28 +16,27 @@ pub(super) enum Loading {
 pub(super) struct QueueingServer<'a> {
     /// Rate of the workload's whole stream, in requests/ms (> 0).
     pub rate_per_ms: f64,
-    /// Every so-many-th request of the stream comes to this server (≥ 1): it is one of so many equal
-    /// replicas.
+    /// Number R of equal replicas (≥ 1), of which this server is one: it gets every R-th request of the stream.
     pub every: usize,
-    /// How long a batch holds the server: execution, and the copy of the results back.
+    /// Time for which a batch holds the server: execution, and the copy of the results back.
     pub hold_ms: &'a [f64],
-    /// Host work and the copy of the input before that; all 0 where it is part of `hold_ms`
+    /// Time for host work and the copy of the input before that; all 0 where it is part of `hold_ms`
     /// ([`Loading::Serial`]).
     pub load_ms: &'a [f64],
-    /// A request is in time if its batch is done so long after it arrived.
+    /// A request is in time if its batch is done within this time after the request arrived.
     pub deadline_ms: f64,
     /// When the next batch is formed.
     pub loading: Loading,
 }
 
 impl QueueingServer<'_> {
-    /// The largest batch.
+    /// Returns the size of the largest batch.
     pub(super) fn most(&self) -> usize {
         self.hold_ms.len() - 1
     }
 
-    /// How much of the time the server would be busy with full batches only; at 1 and above its queue grows
-    /// without end.
+    /// Returns the part of the time for which the server would be busy with full batches only; at 1 and above its
+    /// queue grows without limit.
     pub(super) fn load(&self) -> f64 {
         let most = self.most();
         let period_ms = self.hold_ms[most].max(self.load_ms[most]);
@@ -46,8 +45,8 @@ impl QueueingServer<'_> {
         self.rate_per_ms * period_ms / requests
     }
 
-    /// Whether it is hopeless, without any analysis: the queue grows without end (or nearly so), or a
-    /// request that meets an idle server is late.
+    /// Returns whether the server is hopeless without any analysis: its queue grows without limit (or nearly so), or
+    /// even a request that finds the server idle is late.
     pub(super) fn is_hopeless(&self) -> bool {
         self.load() >= MOST_LOAD || self.load_ms[1] + self.hold_ms[1] > self.deadline_ms
     }
@@ -57,21 +56,21 @@ impl QueueingServer<'_> {
 /// are then hundreds of requests long, and no SLO of a few batches is met.
 const MOST_LOAD: f64 = 0.98;
 
-/// What a server does in the long run.
+/// The long-run behaviour of a server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Steady {
-    /// The part of its requests that are in time, from 0 to 1.
+    /// Part of its requests that are in time, from 0 to 1.
     pub attained: f64,
-    /// The part of the time in which it executes, from 0 to 1.
+    /// Part of the time for which it executes, from 0 to 1.
     pub busy: f64,
     /// Requests in a batch, on average.
     pub mean_batch: f64,
-    /// The part of its batches that are as large as they may be.
+    /// Part of its batches that are as large as they may be.
     pub full: f64,
 }
 
 impl Steady {
-    /// What is said of a server that cannot keep up.
+    /// Returns the values for a server that cannot keep up.
     #[expect(clippy::cast_precision_loss, reason = "a batch size")]
     pub(super) fn overloaded(server: &QueueingServer<'_>) -> Self {
         Self { attained: 0.0, busy: 1.0, mean_batch: server.most() as f64, full: 1.0 }

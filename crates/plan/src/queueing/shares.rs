@@ -1,28 +1,28 @@
 //! The least share with which a server reaches its goal, for each slowdown by neighbours.
 //!
-//! What matters of a share and a slowdown is how long batches take. Attainment falls with that, so one evaluation also
-//! answers for all that are easier or harder; and between two that are close, it is interpolated. So few are
-//! needed.
+//! A share and a slowdown matter only through the duration of batches. Attainment falls with the duration, so one
+//! evaluation also answers for all easier or harder cases; between two close evaluations, it is interpolated. Few
+//! evaluations are therefore needed.
 
 use super::class::Class;
 use super::interference::Influence;
 use super::kind_tables::{KindTables, PlannedSetting};
 use super::server::Steady;
 
-/// The batch sizes that are tried, as far as the profile goes. Among neighbouring sizes of larger batches the
+/// The batch sizes that are tried, up to the largest in the profile. Between neighbouring sizes of larger batches the
 /// least shares differ by less than a unit of allocation.
 pub(super) const BATCHES: [u32; 12] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
 
-/// Once so small a part of all batches is full, larger ones make no difference.
+/// If less than this part of all batches is full, larger batch sizes make no difference.
 const HARDLY_FULL: f64 = 3e-4;
 
-/// The least share with some slowdown is sought from that with the next smaller multiple of so many steps on.
+/// The search for the least share at a slowdown starts from that at the next smaller multiple of this many steps.
 const STRIDE: u16 = 4;
 
-/// Where the whole GPU is not enough, larger batches are tried as long as one of so many makes a difference …
+/// Where the whole GPU is not enough, larger batches are tried until this many in a row make no difference …
 const HOPELESS_BATCHES: u32 = 2;
 
-/// … which is that it leaves less than this part of the requests late.
+/// … where a difference is a late part below this times the least one so far.
 const BETTER: f64 = 0.95;
 
 /// A share with a batch size.
@@ -32,35 +32,35 @@ pub(super) struct ShareChoice {
     pub batch: u32,
 }
 
-/// What is known of a class divided over some number of replicas, on one GPU kind.
+/// The known results for a class divided over some number of replicas, on one GPU kind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShareTable {
-    /// For each batch size, ascending, what was evaluated, by rising duration.
+    /// For each batch size, ascending, the evaluations by rising duration.
     batches: Vec<(u32, Vec<Known>)>,
     /// The goal that `least` is for.
     goal: f64,
-    /// By slowdown; those that were asked for.
+    /// The least shares that were requested, by slowdown.
     least: Vec<Option<Option<ShareChoice>>>,
-    /// How many evaluations are known.
+    /// Number of known evaluations.
     evaluations: usize,
-    /// By slowdown, what was asked for last.
+    /// By slowdown, the influence that was requested last.
     felt: Vec<Option<Felt>>,
-    /// The least share without neighbours for the goal before this one.
+    /// The least share without neighbours for the previous goal.
     before: Option<ShareChoice>,
 }
 
-/// What a server does with a batch size and a share, slowed by its neighbours.
+/// The result for a server with a batch size and a share, slowed by its neighbours.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// How long batches take ([`KindTables::duration_ms`]). With the same batch size, a server with a larger share that is
-    /// slowed more does nearly the same as one with a smaller share, where this is equal.
+    /// Duration of batches ([`KindTables::duration_ms`]). At the same batch size and the same duration, a server with
+    /// a larger share that is slowed more behaves nearly like one with a smaller share.
     duration_ms: f64,
     steady: Steady,
-    /// The logarithm of the part of its requests that is late.
+    /// Logarithm of the part of its requests that is late.
     log_late: f64,
 }
 
-/// What neighbours feel of a setting, when so many evaluations were known.
+/// The influence of a setting on its neighbours, as of a number of known evaluations.
 #[derive(Debug, Clone, Copy)]
 struct Felt {
     setting: PlannedSetting,
@@ -79,7 +79,7 @@ impl ShareTable {
         }
     }
 
-    /// What is known of just this setting.
+    /// Returns the result for exactly this setting, if it is known.
     pub(super) fn known(&self, batch: u32, duration_ms: f64) -> Option<Steady> {
         let known = self.of_batch(batch);
         let place = known.partition_point(|known| known.duration_ms < duration_ms);
@@ -87,7 +87,7 @@ impl ShareTable {
         Some(same.steady)
     }
 
-    /// The same, or what follows from two others that are close.
+    /// Returns the result for this setting, or an interpolation between two close ones.
     pub(super) fn nearly(&self, batch: u32, duration_ms: f64) -> Option<Steady> {
         let known = self.of_batch(batch);
         let place = known.partition_point(|known| known.duration_ms < duration_ms);
@@ -127,7 +127,8 @@ impl ShareTable {
         self.evaluations += 1;
     }
 
-    /// What neighbours feel of a setting, if that was asked for last and nothing more is known since then.
+    /// Returns the influence of a setting on its neighbours, if it was requested last and no evaluation was added
+    /// since.
     pub(super) fn felt(&self, setting: &PlannedSetting) -> Option<Influence> {
         let felt = self.felt.get(usize::from(setting.slow)).copied().flatten()?;
         let holds = felt.setting == *setting && felt.evaluations == self.evaluations;
@@ -143,7 +144,7 @@ impl ShareTable {
         self.felt[place] = Some(Felt { setting: *setting, evaluations, influence });
     }
 
-    /// Whether a setting reaches a goal, where that follows from what is known of slower and faster servers.
+    /// Returns whether a setting reaches a goal, where that follows from the results for slower and faster servers.
     fn reaches(&self, batch: u32, duration_ms: f64, goal: f64) -> Option<bool> {
         let known = self.of_batch(batch);
         let place = known.partition_point(|known| known.duration_ms < duration_ms);
@@ -156,7 +157,7 @@ impl ShareTable {
         }
     }
 
-    /// The least share for a slowdown, if it was found before for this goal.
+    /// Returns the least share for a slowdown, if it was found before for this goal.
     fn found(&mut self, slow: u16, goal: f64) -> Option<Option<ShareChoice>> {
         if self.goal.to_bits() != goal.to_bits() {
             self.goal = goal;
@@ -175,7 +176,7 @@ impl ShareTable {
     }
 }
 
-/// The least share for a slowdown, with the smallest batch size among those that need no more.
+/// Returns the least share for a slowdown, with the smallest batch size among those that need no more.
 pub(super) fn least(
     site: &mut KindTables<'_>,
     class: (usize, &Class),
@@ -189,7 +190,7 @@ pub(super) fn least(
     let search = LeastShareSearch { class, replicas, slow, goal };
     let choice = match slow {
         0 => search.all(site),
-        // Whoever needs a share with fewer neighbours needs no less with more of them.
+        // A share that is needed at a smaller slowdown is also needed at a larger one.
         _ => {
             let easier = (slow - 1) / STRIDE * STRIDE;
             let before = least(site, class, replicas, easier, goal);
@@ -208,12 +209,12 @@ struct LeastShareSearch<'c> {
     goal: f64,
 }
 
-/// What an evaluation says of a share.
+/// The result of evaluating a share.
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     units: u32,
     reaches: bool,
-    /// The part of the requests that is late.
+    /// Part of the requests that is late.
     late: f64,
 }
 
@@ -237,7 +238,7 @@ impl LeastShareSearch<'_> {
         Probe { units, reaches: attained >= self.goal, late: 1.0 - attained }
     }
 
-    /// Over all batch sizes.
+    /// Searches over all batch sizes.
     fn all(&self, site: &mut KindTables<'_>) -> Option<ShareChoice> {
         let mut best: Option<ShareChoice> = None;
         let guess = self.guess(site);
@@ -268,7 +269,8 @@ impl LeastShareSearch<'_> {
         best
     }
 
-    /// About what is needed: what another goal needed, or from what one replica less needs.
+    /// Estimates the share that is needed: that for the previous goal, or one derived from the need with one replica
+    /// less.
     fn guess(&self, site: &mut KindTables<'_>) -> u32 {
         if let Some(before) = site.table(self.class.0, self.replicas).before {
             return before.units;
@@ -281,8 +283,8 @@ impl LeastShareSearch<'_> {
         known.map_or(site.whole / 3, |choice| choice.units * fewer / self.replicas).max(1)
     }
 
-    /// The least share that is enough, when `enough` is: from a guess on, where the late part would meet the goal if it
-    /// rose by the same factor with each unit less.
+    /// Returns the least share that is enough, given that `enough` is. Starts from a guess and goes on to where the
+    /// late part would meet the goal if it rose by the same factor with each unit less.
     fn narrow(&self, site: &mut KindTables<'_>, batch: u32, guess: u32, mut enough: Probe) -> u32 {
         let mut below = Probe { units: 0, reaches: false, late: 1.0 };
         let allowed = libm::log(1.0 - self.goal);
@@ -292,7 +294,7 @@ impl LeastShareSearch<'_> {
             let probe = self.probe(site, batch, next.clamp(below.units + 1, enough.units - 1));
             let before = if probe.reaches { enough } else { below };
             *(if probe.reaches { &mut enough } else { &mut below }) = probe;
-            // The crossing on a line through two known places.
+            // The crossing on a line through two known points.
             let (a, b) = match below.late < 1.0 && enough.late > 0.0 {
                 true => (below, enough),
                 false => (before, probe),
@@ -309,7 +311,7 @@ impl LeastShareSearch<'_> {
             let crossing = if known && crossing.is_finite() { crossing as u32 } else { u32::MAX };
             let middle = below.units.midpoint(enough.units);
             next = match (known && crossing < u32::MAX, probe.reaches) {
-                // On the way down, the last that is not enough; on the way up, the first that is.
+                // On the way down, the last share that is not enough; on the way up, the first that is.
                 (true, true) => crossing.min(probe.units - 1),
                 (true, false) => (crossing + 1).max(probe.units + 1),
                 (false, true) if below.units == 0 => probe.units.saturating_sub(step),
@@ -321,14 +323,14 @@ impl LeastShareSearch<'_> {
         enough.units
     }
 
-    /// From what is needed with less slowdown: the same batch size or one of its neighbours.
+    /// Searches upwards from the share for a smaller slowdown, with the same batch size or one of its neighbours.
     fn from(&self, site: &mut KindTables<'_>, before: ShareChoice) -> Option<ShareChoice> {
         let batches = batches(site, self.class.1);
         let place = batches.iter().position(|batch| *batch == before.batch)?;
         let smaller = place.checked_sub(1).map(|place| batches[place]);
         let larger = batches.get(place + 1);
         for units in before.units..=site.whole {
-            // The smallest batch that does.
+            // The smallest batch size that is enough.
             if self.reaches(site, before.batch, units) {
                 let smaller = smaller
                     .filter(|batch| units > before.units && self.reaches(site, *batch, units));
@@ -344,14 +346,14 @@ impl LeastShareSearch<'_> {
         None
     }
 
-    /// Whether a larger batch would make a difference.
+    /// Returns whether a larger batch size would make a difference.
     fn is_ever_full(&self, site: &mut KindTables<'_>, batch: u32, units: u32) -> bool {
         let steady = site.steady(self.class, &self.setting(batch, units));
         steady.is_none_or(|steady| steady.full >= HARDLY_FULL)
     }
 }
 
-/// The batch sizes that are tried for a class.
+/// Returns the batch sizes that are tried for a class.
 pub(super) fn batches(site: &KindTables<'_>, class: &Class) -> Vec<u32> {
     let most = site.model(class).map_or(1, |model| site.predictor.max_batch(model).get());
     match class.server.max_batch {

@@ -1,4 +1,4 @@
-//! Some of the workloads with their GPUs: from goals to a packing.
+//! A subset of the workloads with their GPUs: from goals to a packing.
 
 use super::super::{PlanRequest, Replicas};
 use super::class::Class;
@@ -8,23 +8,23 @@ use super::packing::{Fleet, PackedGpu};
 use super::search::{Job, MOST_REPLICAS, Options, PackingSearch, options};
 use crate::search::local::Choices;
 
-/// The rounds of local search that are asked for are those of `optimal`, whose rounds are cheaper by this factor.
+/// The requested number of local-search rounds is meant for `optimal`, whose rounds are cheaper by this factor.
 const ROUNDS_PART: u64 = 8;
 
-/// How much late requests come together, until it is known better.
+/// Dispersion of late requests that is assumed until it has been estimated.
 const FIRST_DISPERSION: f64 = 5.0;
 
-/// Some of the workloads with their GPUs.
+/// A subset of the workloads with their GPUs.
 pub(super) struct Subproblem<'p> {
     pub fleet: Fleet<'p>,
     pub options: Vec<Options>,
-    /// How much late requests come together, by class.
+    /// Dispersion of late requests, by class.
     pub dispersions: Vec<f64>,
     jobs: Vec<Job>,
     pub bins: Vec<PackedGpu>,
     pub request: PlanRequest<'p>,
     seed: u64,
-    /// What no plan can cost less than, and how many GPUs none can have fewer than, each before rounding.
+    /// Lower bounds on the cost and on the number of GPUs of any plan, each before rounding.
     pub least_cost: f64,
     pub least_gpus: f64,
 }
@@ -58,8 +58,8 @@ impl<'p> Subproblem<'p> {
         part
     }
 
-    /// Estimates how much late requests of a class come together, where it just reaches its goal, and sets the
-    /// goal accordingly.
+    /// Estimates the dispersion of late requests of a class where it just reaches its goal, and sets the goal
+    /// accordingly.
     fn set_goal(&mut self, class: usize, target: AttainmentTarget) {
         if target.deviations <= 0.0 {
             self.fleet.goals[class] = target.attained;
@@ -70,7 +70,8 @@ impl<'p> Subproblem<'p> {
         self.fleet.goals[class] = goal(target, of, self.dispersions[class]);
     }
 
-    /// A server of a class that just reaches its goal alone, with the fewest replicas that are worth a try.
+    /// Returns the GPU kind and setting of a server of a class that just reaches its goal alone, with the fewest
+    /// replicas worth trying.
     fn typical(&mut self, class: usize) -> Option<(usize, PlannedSetting)> {
         let &(replicas, _) = self.options[class].first()?;
         let goal = self.fleet.goals[class];
@@ -94,7 +95,7 @@ impl<'p> Subproblem<'p> {
         options(&mut self.fleet, class, most)
     }
 
-    /// The least shares alone, added up.
+    /// Adds up the least shares without neighbours to the lower bounds.
     fn note_bound(&mut self) {
         for class in 0..self.options.len() {
             #[expect(clippy::cast_precision_loss, reason = "a count of workloads")]
@@ -131,7 +132,7 @@ impl<'p> Subproblem<'p> {
         let rounds = asked / ROUNDS_PART;
         let cheapest = self.fleet.sites.iter().map(|site| site.price + 1e-9);
         let cheapest = cheapest.fold(f64::INFINITY, f64::min);
-        // No packing costs less; of one kind, whole GPUs.
+        // No packing can cost less. With a single kind, the bound is rounded up to whole GPUs.
         let lowest = match self.fleet.sites.len() {
             1 => (self.least_gpus - 1e-6).ceil() * cheapest,
             _ => self.least_cost,

@@ -1,11 +1,11 @@
-//! Which part of the requests is in time, by following one request from each moment at which it may arrive
-//! (see the module's head).
+//! The part of the requests that is in time, found by following one request from each moment at which it may arrive
+//! (see the documentation of the parent module).
 
 use super::chain::Stationary;
 use super::poisson::{fewer_than_multiples, none, none_in_rest, probabilities, probabilities_from};
 use super::server::{Loading, QueueingServer, Steady};
 
-/// Places and weights of Gauss and Legendre's rules on (-1, 1).
+/// Nodes and weights of Gauss-Legendre quadrature on (-1, 1).
 const ONE: &[(f64, f64)] = &[(0.0, 2.0)];
 const TWO: &[(f64, f64)] = &[(-0.577_350_269_189_625_8, 1.0), (0.577_350_269_189_625_8, 1.0)];
 const THREE: &[(f64, f64)] = &[
@@ -20,13 +20,13 @@ const FOUR: &[(f64, f64)] = &[
     (0.861_136_311_594_052_6, 0.347_854_845_137_453_86),
 ];
 
-/// Moments of less weight than this are left out.
+/// Groups of states with less weight than this are left out.
 const NEGLIGIBLE: f64 = 1e-6;
 
-/// States of less weight than this are integrated over without regard to where something changes abruptly.
+/// Groups of states with less weight than this are integrated over without regard to discontinuities.
 const SMALL: f64 = 3e-4;
 
-/// The memory that evaluations share.
+/// Buffers that evaluations share.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     stationary: Stationary,
@@ -35,27 +35,27 @@ pub(super) struct Workspace {
 
 #[derive(Debug, Default)]
 struct Buffers {
-    /// Arrivals up to a moment.
+    /// Probabilities of numbers of arrivals up to a moment.
     before: Vec<f64>,
     early: Vec<f64>,
     late: Vec<f64>,
-    /// For a request at a moment that is the p-th of those that are in no batch, the probability that it is in time.
-    /// Entry p − 1; all others are late.
+    /// For a request that arrives at a moment as the p-th one that is not in a batch, the probability that it is in
+    /// time, at index p − 1; requests beyond the end are late.
     in_time: Vec<f64>,
     /// For the same, the probability that there is such a request.
     there: Vec<f64>,
     moments: ArrivalMoments,
-    /// By the size of the batch that is formed next.
+    /// Ends of batches, by the size of the batch that is formed next.
     ends: Vec<Ends>,
 }
 
 impl Workspace {
-    /// Forgets the server before, so that the next one is looked at as if it were the first.
+    /// Forgets the previous server, so that the next one is evaluated as if it were the first.
     pub(super) fn forget(&mut self) {
         self.stationary.forget();
     }
 
-    /// What a server does in the long run under Poisson arrivals, of which every R-th comes to it.
+    /// Returns the long-run behaviour of a server under Poisson arrivals, of which it gets every R-th.
     pub(super) fn steady(&mut self, server: &QueueingServer<'_>) -> Steady {
         if server.is_hopeless() || !self.stationary.solve(server) {
             return Steady::overloaded(server);
@@ -75,7 +75,7 @@ impl Workspace {
     }
 }
 
-/// Expected numbers for each batch.
+/// Expected values for each batch.
 struct BatchSums<'s, 'a> {
     server: &'s QueueingServer<'a>,
     most: usize,
@@ -133,8 +133,8 @@ impl BatchSums<'_, '_> {
         }
     }
 
-    /// Follows the requests that arrive between the starts of two batches, so far apart, the second of which
-    /// (of n) is formed. `waiting` are the probabilities of what waits besides, in arrivals of the stream.
+    /// Follows the requests that arrive between the starts of two batches, `length_ms` apart, of which the second (of
+    /// n) is already formed. `waiting` holds the probabilities of what waits besides, in arrivals of the stream.
     fn period(&mut self, waiting: &[f64], length_ms: f64, n: usize) {
         let weight: f64 = waiting.iter().sum();
         if weight < NEGLIGIBLE {
@@ -157,7 +157,7 @@ impl BatchSums<'_, '_> {
             let mean = rate * (length_ms - left_ms);
             let none_before = none_in_rest(mean, none_in_all, none_left);
             probabilities_from((mean, none_before), every * in_time.len(), before);
-            // The request is the last of so many arrivals of the stream, those that wait included.
+            // The p-th request for this server is the last of R p arrivals of the stream, those that wait included.
             there.clear();
             there.resize(in_time.len(), 0.0);
             let (mut first, mut fewest) = (0, every - 1);
@@ -177,15 +177,15 @@ impl BatchSums<'_, '_> {
         self.buffers.moments = moments;
     }
 
-    /// For requests that arrive `left_ms` before the next batch starts, one of n, the probabilities that they are in
-    /// time. `none_left` is how likely none other arrives until then.
+    /// Finds the probabilities of being in time for requests that arrive `left_ms` before the start of the next batch
+    /// (of n). `none_left` is the probability that no other request arrives until then.
     fn find_in_time(&mut self, (left_ms, none_left): (f64, f64), n: usize) {
         let Buffers { in_time, ends, .. } = &mut self.buffers;
         in_time.clear();
         let deadline_ms = self.server.deadline_ms - left_ms;
         let batches = ends[n].formed_ms.iter().zip(&ends[n].none);
         for ((formed_ms, none), ends_ms) in batches.zip(ends[n].ends_ms.chunks(self.most)) {
-            // The batch grows until it is formed; up to a size it is still in time.
+            // The batch grows until it is formed; up to some size it is still in time.
             let sizes = ends_ms.iter().take_while(|end| **end <= deadline_ms).count();
             let from = in_time.len();
             in_time.resize(from + sizes, 1.0);
@@ -199,8 +199,8 @@ impl BatchSums<'_, '_> {
         }
     }
 
-    /// When batches end that are formed from the start of a batch of n on, for each n that there can be; as far as some
-    /// end in time.
+    /// Finds the ends of batches that are formed from the start of a batch of n on, for each possible n, as long as
+    /// some end in time.
     fn find_ends(&mut self) {
         let mut all = std::mem::take(&mut self.buffers.ends);
         all.resize_with(all.len().max(self.most + 1), Ends::default);
@@ -229,9 +229,9 @@ impl BatchSums<'_, '_> {
         self.buffers.ends = all;
     }
 
-    /// The same from the start of a batch of k behind which nothing waits, so that none is formed before the
-    /// next request comes. `weights` are the probabilities of that by phase. Returns how often the next request comes
-    /// so late that the server has to wait for it.
+    /// Does the same as [`Self::period`] from the start of a batch of k behind which nothing waits, so that no batch
+    /// is formed before the next request arrives. `weights` holds the probabilities of this by phase. Returns the
+    /// probability that the next request arrives so late that the server has to wait for it.
     fn nothing_waits(&mut self, k: usize, weights: &[f64]) -> f64 {
         let weight: f64 = weights.iter().sum();
         if weight < NEGLIGIBLE {
@@ -259,7 +259,7 @@ impl BatchSums<'_, '_> {
             let mean = rate * (hold_ms - left_ms);
             let none_before = none_in_rest(mean, none_in_all, none_left);
             probabilities_from((mean, none_before), every + every * in_time.len(), before);
-            // The first own request is a batch of its own.
+            // The first request for this server forms a batch of its own.
             let first = if left_ms <= first_until_ms { 1.0 } else { 0.0 };
             let mut sum = 0.0;
             for (phase, weight) in weights.iter().enumerate() {
@@ -269,7 +269,7 @@ impl BatchSums<'_, '_> {
             }
             self.in_time += rate * width_ms * sum;
         }
-        // Requests that arrive while the first one, which came early enough, may still be copied.
+        // Requests that arrive while the first one, which arrived early enough, may still be copied.
         if load_ms > 0.0 && hold_ms > load_ms {
             self.find_in_time((load_ms / 2.0, none(rate * load_ms / 2.0)), 1);
             let Buffers { before, early, late, in_time, .. } = &mut self.buffers;
@@ -293,8 +293,8 @@ impl BatchSums<'_, '_> {
         idles
     }
 
-    /// Adds the wait of a server for its next request, if that has not come within `busy_ms`; returns how often
-    /// that is so. `weights` are the probabilities of the phases.
+    /// Adds the wait of a server for its next request, if that has not arrived within `busy_ms`; returns the
+    /// probability of this. `weights` holds the probabilities of the phases.
     fn idles(&mut self, busy_ms: f64, weights: &[f64]) -> f64 {
         let rate = self.server.rate_per_ms;
         probabilities(rate * busy_ms, self.every, &mut self.buffers.before);
@@ -315,7 +315,8 @@ impl BatchSums<'_, '_> {
         idles
     }
 
-    /// When a batch starts that is formed so long after the start of a batch of n, after so many full ones.
+    /// Returns when a batch of `size` starts that is formed `formed_ms` after the start of a batch of n, behind
+    /// `full_batches` full ones.
     fn starts_ms(&self, n: usize, full_batches: usize, size: usize, formed_ms: f64) -> f64 {
         match self.server.loading {
             Loading::Serial => formed_ms,
@@ -326,7 +327,7 @@ impl BatchSums<'_, '_> {
         }
     }
 
-    /// How long after the start of a batch of n the one is formed that comes after so many full ones.
+    /// Returns how long after the start of a batch of n the batch behind `full_batches` full ones is formed.
     fn formed_ms(&self, n: usize, full_batches: usize) -> f64 {
         let full_ms = self.server.hold_ms[self.most].max(self.server.load_ms[self.most]);
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -342,35 +343,35 @@ impl BatchSums<'_, '_> {
     }
 }
 
-/// What becomes of batches that are formed from the start of another one on.
+/// Times of batches that are formed from the start of another one on.
 #[derive(Debug, Default)]
 struct Ends {
-    /// When the batch is formed that comes after so many full ones, in ms after that start.
+    /// By number of full batches before it, when a batch is formed, in ms after that start.
     formed_ms: Vec<f64>,
-    /// How likely nobody arrives until then.
+    /// Probability that no request arrives until then.
     none: Vec<f64>,
     /// When it ends, by full batches before it and its size less one.
     ends_ms: Vec<f64>,
 }
 
-/// Moments at which a request may arrive, with the stretch of time that each stands for.
+/// Moments at which a request may arrive, with the length of time that each stands for.
 #[derive(Debug, Default)]
 struct ArrivalMoments {
-    /// Where something changes abruptly, in ms before the end.
+    /// Discontinuities, in ms before the end.
     limits: Vec<f64>,
-    /// In ms before the end.
+    /// Moments in ms before the end, each with its length of time in ms.
     found: Vec<(f64, f64)>,
 }
 
 impl ArrivalMoments {
-    /// The times left at which some request just meets its deadline in a batch of some size, from `until_ms` to
-    /// `length_ms`: between them, nothing changes abruptly.
+    /// Finds the remaining times, from `until_ms` to `length_ms`, at which some request just meets its deadline in a
+    /// batch of some size. Between them, nothing changes abruptly.
     fn find_limits(&mut self, ends_ms: &[f64], deadline_ms: f64, until_ms: f64, length_ms: f64) {
         self.limits.extend(ends_ms.iter().map(|end_ms| deadline_ms - end_ms));
         self.limits.retain(|limit| *limit > until_ms && *limit < length_ms);
     }
 
-    /// Moments between `until_ms` and `length_ms` before the end: some between any two limits.
+    /// Chooses moments between `until_ms` and `length_ms` before the end: some between any two neighbouring limits.
     fn fill(&mut self, length_ms: f64, until_ms: f64) {
         self.found.clear();
         self.limits.push(length_ms);

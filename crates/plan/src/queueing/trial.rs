@@ -1,4 +1,4 @@
-//! What becomes of a plan in runs that it was not made for.
+//! Trials of a plan in runs that it was not made for.
 
 use super::super::PlanRequest;
 use super::super::traffic::Trial;
@@ -7,14 +7,14 @@ use super::packing::PackedGpu;
 use super::subproblem::Subproblem;
 use igniter_model::domain::Plan;
 
-/// Requests with which a plan is tried out, in runs of at most so many.
+/// Number of requests with which a plan is tried out, and the maximum number of runs.
 const TRIAL_REQUESTS: u64 = 2_000_000;
 const MOST_TRIALS: u64 = 20;
 
 impl Subproblem<'_> {
-    /// Compares what became of the plan with what was expected. Workloads that clearly fall short of their goals
-    /// because more of their requests are late than expected get higher goals, and the plan is made again; says
-    /// whether there are any.
+    /// Compares the results of trials of the plan with what was expected. Workloads that clearly fall short of their
+    /// goals because more of their requests are late than expected get higher goals, and the plan is made again;
+    /// returns whether there are any.
     pub(super) fn learn(&mut self, trials: &[Trial]) -> bool {
         let mut mended = false;
         for (class, expected) in self.expected().into_iter().enumerate() {
@@ -38,8 +38,9 @@ impl Subproblem<'_> {
         mended
     }
 
-    /// What trials say of a class, and what part of its requests was late in them. Workloads fall short if they are so
-    /// many standard deviations away from luck.
+    /// Returns the verdict of trials on a class, and the part of its requests that was late in them. A class falls
+    /// short if its late part is more than `deviations` standard deviations above both the allowed and the expected
+    /// one.
     fn verdict(
         &self,
         class: usize,
@@ -58,7 +59,7 @@ impl Subproblem<'_> {
         let late = late / requests;
         let deviation = |late: f64| (self.dispersions[class] * late / requests).sqrt();
         let allowed = 1.0 - self.fleet.goals[class];
-        // Half of the way from the goal to the target is left to luck.
+        // Half of the distance from the goal to the target is left to luck.
         let enough = f64::midpoint(allowed, 1.0 - target(&self.request).attained).max(allowed);
         let verdict = if late + deviation(late.max(expected)) <= enough {
             TrialVerdict::Holds
@@ -70,14 +71,15 @@ impl Subproblem<'_> {
         (verdict, late)
     }
 
-    /// Whether more trials would tell nothing new about the classes.
+    /// Returns whether the verdicts on all classes are settled, so that more trials are not needed.
     fn is_decided(&self, expected: &[Option<f64>], trials: &[Trial]) -> bool {
         expected.iter().enumerate().all(|(class, expected)| {
             expected.is_none_or(|e| self.verdict(class, e, trials, 2.0).0 != TrialVerdict::Open)
         })
     }
 
-    /// By class, the part of the requests that is expected to be late in the plan; `None` without a place.
+    /// Returns, by class, the part of the requests that is expected to be late in the plan; `None` for a class
+    /// without servers.
     fn expected(&mut self) -> Vec<Option<f64>> {
         let mut sums = vec![(0.0, 0.0); self.fleet.classes.len()];
         let Self { bins, fleet, .. } = self;
@@ -92,18 +94,18 @@ impl Subproblem<'_> {
     }
 }
 
-/// What trials say of some workloads.
+/// The verdict of trials on some workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TrialVerdict {
     /// They reach their target, or nearly so.
     Holds,
-    /// They do not reach their goal, and that is hardly luck.
+    /// They do not reach their goal, and chance hardly explains it.
     FallsShort,
-    /// It could be either.
+    /// Neither is clear yet.
     Open,
 }
 
-/// What becomes of a plan in runs that nobody has planned for: as many as it takes to tell who falls short.
+/// Tries a plan out in runs that it was not made for, as many as it takes to tell which workloads fall short.
 pub(super) fn trials(
     request: &PlanRequest<'_>,
     plan: &Plan,

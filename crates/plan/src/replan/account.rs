@@ -1,39 +1,39 @@
-//! What a run of plans costs and disturbs.
+//! The costs and disturbances of a re-planned run.
 
 use super::epochs::Replanned;
 use igniter_model::domain::{GpuKind, GpuKindName, Timeline};
 
-/// The sums over a run.
+/// Totals over a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Account {
-    /// Hours for which GPUs were rented, without rounding.
+    /// GPU-hours rented, without rounding.
     pub gpu_hours: f64,
-    /// The same in whole units of billing.
+    /// GPU-hours rented, in whole billing units.
     pub billed_gpu_hours: f64,
-    /// What they cost, in $.
+    /// Cost of the billed GPU-hours, in $.
     pub cost: f64,
-    /// The most GPUs of a plan.
+    /// Maximum number of GPUs of a plan.
     pub peak_gpus: usize,
-    /// The least GPU-hours of any plans for the same rates, where something is proven.
+    /// Proven lower bound on the GPU-hours of any plans for the same rates; `None` where nothing is proven.
     pub bound_gpu_hours: Option<f64>,
-    /// Plans that were made after the first, those within an epoch apart.
+    /// Number of plans after the first, except those made within an epoch.
     pub epochs: usize,
-    /// Plans that were made within an epoch.
+    /// Number of plans made within an epoch.
     pub early: usize,
-    /// Servers that started where they were not.
+    /// Number of servers that started on a GPU where their workload had none.
     pub moves: usize,
-    /// Servers that started again with another share.
+    /// Number of servers that restarted with another share.
     pub restarts: usize,
-    /// GPUs that were ordered after the start.
+    /// Number of GPUs ordered after the start.
     pub boots: usize,
-    /// Hand-overs in which a server started although its GPU had no room yet.
+    /// Number of hand-overs in which a server started although its GPU had no room yet.
     pub without_room: usize,
-    /// The most times at which servers of one hand-over were ordered.
+    /// Maximum number of rounds of a hand-over: different times at which servers were ordered.
     pub most_rounds: usize,
 }
 
-/// GPU-hours of a timeline in a run that lasts so many seconds: as they are, in whole units of so many seconds, and what
-/// the latter cost.
+/// Returns the GPU-hours of a timeline in a run of `duration_s`: unrounded, in whole billing units of `billing_s`, and
+/// the cost of the latter in $.
 #[must_use]
 pub fn rent(
     timeline: &Timeline,
@@ -59,7 +59,7 @@ pub fn rent(
     (hours, billed, cost)
 }
 
-/// The sums over a run that lasts so many seconds.
+/// Returns the totals over a run of `duration_s`.
 #[must_use]
 pub fn account(
     replanned: &Replanned,

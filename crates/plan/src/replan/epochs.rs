@@ -1,4 +1,4 @@
-//! One plan after another, and the timeline of servers that follows from them.
+//! The sequence of plans of a run, and the timeline of servers that follows from it.
 
 mod carry_out;
 
@@ -14,19 +14,19 @@ use igniter_model::domain::{GpuId, Timeline, Workload};
 use igniter_model::predictor::Predictor;
 use std::collections::BTreeMap;
 
-/// Rounds of search for the first plan, and for a static one.
+/// Rounds of search for the first plan and for a static plan.
 const FIRST_ROUNDS: u64 = 300;
 
-/// What is re-planned.
+/// The input of re-planning.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplanInput<'a> {
-    /// How.
+    /// The settings.
     pub spec: &'a ReplanSpec,
-    /// What is served.
+    /// The workloads.
     pub workloads: &'a [Workload],
-    /// One for each GPU kind, in the order of the rules.
+    /// The predictors, one per GPU kind, in the order of the rules.
     pub predictors: &'a [&'a dyn Predictor],
-    /// How long the servers of each workload load, in s.
+    /// Loading time of the servers of each workload, in s.
     pub loads_s: &'a [f64],
     /// The arrivals of the run.
     pub counts: &'a ArrivalCounts,
@@ -34,25 +34,25 @@ pub struct ReplanInput<'a> {
     pub seed: u64,
 }
 
-/// What happens to a server or a GPU.
+/// What happens to a server or a GPU in a step of a hand-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// A server starts on a GPU where its workload had none.
     Move,
-    /// A server starts again with another share.
+    /// A server restarts with another share.
     Restart,
-    /// A server goes.
+    /// A server stops.
     Stop,
-    /// The batch size of a server changes, or its part of the rate.
+    /// The batch size of a server or its part of the rate changes.
     Change,
     /// A GPU is ordered.
     Boot,
-    /// A GPU goes.
+    /// A GPU is released.
     Release,
 }
 
 impl Act {
-    /// The word in tables.
+    /// Returns the name in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,52 +69,52 @@ impl Act {
 /// One step of a hand-over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HandoverStep {
-    /// When it begins, in s since the start of the run.
+    /// Start of the step, in s since the start of the run.
     pub at_s: f64,
-    /// When it is done, in s.
+    /// End of the step, in s.
     pub done_s: f64,
     /// What happens.
     pub act: Act,
-    /// Index of the workload, where it is a server's.
+    /// Index of the workload, if the step concerns a server.
     pub workload: Option<usize>,
     /// The GPU.
     pub gpu: GpuId,
-    /// The share before and after, in units; 0 where there was or is no server.
+    /// The share before and after the step, in units; 0 where there was or is no server.
     pub units: (u32, u32),
-    /// The largest batch after it; 0 where there is no server.
+    /// The largest batch after the step; 0 where there is no server.
     pub batch: u32,
-    /// Whether there was no room for it.
+    /// Whether the step was forced although there was no room.
     pub forced: bool,
-    /// Why, in words.
+    /// The reason, in words.
     pub reason: &'static str,
 }
 
-/// A plan with how it came about.
+/// A plan of a run, with the decision and the hand-over that led to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Epoch {
-    /// When it was decided, in s since the start of the run.
+    /// Time of the decision, in s since the start of the run.
     pub at_s: f64,
-    /// Whether that was within an epoch, because a rate exceeded its forecast.
+    /// Whether the plan was made within an epoch, because a rate exceeded its forecast.
     pub early: bool,
-    /// The rates that are planned for, in requests/s, by workload.
+    /// The rates to plan for, in requests/s, by workload.
     pub rates: Vec<f64>,
-    /// The plan: GPU ids are those of the timeline.
+    /// The plan; its GPU ids are those of the timeline.
     pub machines: Vec<GpuServers>,
-    /// The fewest GPUs that any plan for these rates has, where something is proven.
+    /// Proven lower bound on the number of GPUs of any plan for these rates; `None` where nothing is proven.
     pub bound: Option<usize>,
-    /// What was done.
+    /// The steps of the hand-over.
     pub actions: Vec<HandoverStep>,
-    /// Servers that started where they were not, and such that started again with another share.
+    /// Number of servers that started on a GPU where their workload had none.
     pub moves: usize,
-    /// Servers that started again with another share.
+    /// Number of servers that restarted with another share.
     pub restarts: usize,
-    /// GPUs that were ordered.
+    /// Number of GPUs that were ordered.
     pub boots: usize,
-    /// Servers that started although their GPU had no room yet.
+    /// Number of servers that started although their GPU had no room yet.
     pub forced: usize,
-    /// At how many different times servers were ordered.
+    /// Number of different times at which servers were ordered.
     pub rounds: usize,
-    /// When the hand-over began and ended, in s.
+    /// Start and end of the hand-over, in s.
     pub handover_s: (f64, f64),
 }
 
@@ -127,10 +127,10 @@ pub struct Replanned {
     pub epochs: Vec<Epoch>,
 }
 
-/// Plans a run from its counts of arrivals.
+/// Plans a run from the counts of its arrivals.
 ///
 /// # Errors
-/// When a workload cannot be served at a rate that is forecast, or the strategy's plans cannot follow each other.
+/// If a workload cannot be served at a forecast rate, or no hand-over between the strategy's plans is possible.
 pub fn replan(input: &ReplanInput<'_>, rules: &mut dyn Rules) -> Result<Replanned, ReplanError> {
     let mut run = PlannedRun::new(input, rules);
     match input.spec.policy {
@@ -141,17 +141,17 @@ pub fn replan(input: &ReplanInput<'_>, rules: &mut dyn Rules) -> Result<Replanne
     Ok(run.done)
 }
 
-/// A run as far as it is planned.
+/// A run that is being planned.
 pub(super) struct PlannedRun<'a, 'r> {
     pub input: &'a ReplanInput<'a>,
     pub desk: EpochRules<'r>,
     pub ids: Ids,
-    /// The plan at the moment.
+    /// The current plan.
     pub machines: Vec<GpuServers>,
     done: Replanned,
-    /// Which GPU of the timeline a machine is.
+    /// Maps each machine to its GPU in the timeline.
     slots: BTreeMap<usize, usize>,
-    /// When the last hand-over ends, in s.
+    /// End of the last hand-over, in s.
     pub busy_until_s: f64,
 }
 
@@ -168,7 +168,7 @@ impl<'a, 'r> PlannedRun<'a, 'r> {
         }
     }
 
-    /// The plan at the start, all of whose servers are ready.
+    /// Makes the plan at the start, with all servers ready.
     fn first(&mut self, rates: Vec<f64>) -> Result<(), ReplanError> {
         self.desk.set_rates(&rates, &rates);
         let rounded = self.desk.rates().to_vec();
@@ -206,7 +206,7 @@ impl<'a, 'r> PlannedRun<'a, 'r> {
         Ok(())
     }
 
-    /// The plan of the next epoch.
+    /// Makes the plan of the next epoch.
     fn next(&mut self, worth: Worth, seed: u64) -> Result<Vec<GpuServers>, ReplanError> {
         if self.input.spec.policy == Policy::Sticky {
             return step(&mut self.desk, &self.machines, &mut self.ids, worth, (false, seed));
@@ -219,7 +219,7 @@ impl<'a, 'r> PlannedRun<'a, 'r> {
         })
     }
 
-    /// The rates for which a GPU must be superfluous before it is emptied.
+    /// Returns the rates at which a GPU must be superfluous before it is emptied.
     fn held(&self, at_s: f64, planned: &[f64]) -> Vec<f64> {
         let ReplanSpec { hold_s, forecast, period_s, .. } = *self.input.spec;
         if hold_s <= 0.0 {
@@ -234,7 +234,7 @@ impl<'a, 'r> PlannedRun<'a, 'r> {
         planned.iter().zip(highest).map(|(rate, most)| rate.max(most * headroom)).collect()
     }
 
-    /// Adds servers within an epoch where rates exceed what was planned for.
+    /// Adds servers within an epoch where rates exceed those planned for.
     fn watch(&mut self, at_s: f64, planned: &mut [f64], worth: Worth) -> Result<(), ReplanError> {
         let ReplanInput { spec, counts, seed, .. } = *self.input;
         let headroom = 1.0 + spec.forecast.headroom_pct / 100.0;
@@ -263,7 +263,7 @@ impl<'a, 'r> PlannedRun<'a, 'r> {
         Ok(())
     }
 
-    /// Notes the first plan.
+    /// Records the first plan.
     pub(super) fn begin(&mut self, rates: Vec<f64>, mut machines: Vec<GpuServers>) {
         for machine in &mut machines {
             let slot = self.slot(machine, 0.0);
@@ -300,7 +300,7 @@ impl<'a, 'r> PlannedRun<'a, 'r> {
         let spec = self.input.spec;
         let handover =
             handover(&self.machines, &new, &spec.handover, self.input.loads_s, &*self.desk.rules);
-        // Who knows what comes is ready when it comes.
+        // With a perfect forecast, the hand-over begins early enough to end when the epoch begins.
         let begun_s = match spec.forecast.kind {
             ForecastKind::Oracle if !early && spec.policy != Policy::Replicas => {
                 at_s - handover.lasts_s
@@ -335,7 +335,7 @@ impl<'a, 'r> PlannedRun<'a, 'r> {
     }
 
     fn note(&mut self, mut epoch: Epoch) {
-        // Autoscalers promise nothing that a bound could speak of.
+        // A bound does not apply to autoscalers, which guarantee nothing.
         let is_planned = !epoch.early && self.input.spec.policy != Policy::Replicas;
         epoch.bound = if is_planned { self.desk.bound().map(|(_, gpus)| gpus) } else { None };
         self.done.epochs.push(epoch);

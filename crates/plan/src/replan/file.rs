@@ -1,4 +1,4 @@
-//! Plans that follow each other as a JSON document.
+//! Successive plans as a JSON document.
 
 use super::epochs::{HandoverStep, Replanned};
 use super::layout::GpuServers;
@@ -11,7 +11,7 @@ use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond, SmPercent,
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Plans that follow each other, as they stand in a file.
+/// The file format of successive plans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlansFile {
@@ -19,31 +19,31 @@ pub struct PlansFile {
     pub scenario: String,
     /// The length of the run, in s.
     pub duration_s: f64,
-    /// The strategy whose rules the plans keep.
+    /// The strategy whose rules the plans follow.
     pub strategy: String,
-    /// Who decided.
+    /// The policy.
     pub policy: String,
-    /// One after another.
+    /// The plans, in the order of time.
     pub plans: Vec<EpochFile>,
-    /// The servers of the whole run, hand-overs included: what is simulated.
+    /// The servers of the whole run, hand-overs included; this is what is simulated.
     timeline: TimelineFile,
 }
 
-/// A plan with how it came about.
+/// A plan, with the decision and the hand-over that led to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochFile {
-    /// When it was decided, in s.
+    /// Time of the decision, in s.
     pub at_s: f64,
-    /// Whether that was within an epoch.
+    /// Whether the plan was made within an epoch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     early: bool,
-    /// The rates that it is for, by workload.
+    /// The rates planned for, by workload.
     rates_rps: Vec<f64>,
-    /// The fewest GPUs that are proven to be needed for them.
+    /// Proven lower bound on the number of GPUs for these rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bound_gpus: Option<usize>,
-    /// For each GPU of the plan, its number in the timeline.
+    /// Number in the timeline of each GPU of the plan.
     gpu_ids: Vec<usize>,
     plan: PlanFile,
     actions: Vec<ActionFile>,
@@ -80,7 +80,7 @@ struct TimelineFile {
 #[serde(deny_unknown_fields)]
 struct ReplanGpuFile {
     kind: GpuKindName,
-    /// From when until when, in s; `null`: to the end.
+    /// Rental periods, as start and end in s; an end of `null` means the end of the run.
     rented_s: Vec<(f64, Option<f64>)>,
 }
 
@@ -106,41 +106,41 @@ struct SettingFile {
     served_rps: RequestsPerSecond,
 }
 
-/// A step as a row of a table.
+/// A step of a hand-over as a row of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HandoverStepRow<'a> {
-    /// When the plan was decided, in s.
+    /// Time of the decision on the plan, in s.
     pub plan_at_s: f64,
-    /// When the step begins, in s.
+    /// Start of the step, in s.
     pub at_s: f64,
-    /// When it is done, in s.
+    /// End of the step, in s.
     pub done_s: f64,
     /// What happens.
     pub action: &'a str,
-    /// The number of the GPU.
+    /// The number of the GPU in the timeline.
     pub gpu: usize,
-    /// The workload, where it is a server's step.
+    /// The workload, if the step concerns a server.
     pub workload: Option<&'a str>,
-    /// The share before it, in percent.
+    /// The share before the step, in percent.
     pub sm_pct_before: Option<f64>,
-    /// The share after it, in percent.
+    /// The share after the step, in percent.
     pub sm_pct: Option<f64>,
-    /// The largest batch after it.
+    /// The largest batch after the step.
     pub batch: Option<u32>,
-    /// Whether there was no room for it.
+    /// Whether the step was forced although there was no room.
     pub without_room: bool,
-    /// Why.
+    /// The reason, in words.
     pub reason: &'a str,
 }
 
 impl PlansFile {
-    /// The rates that were planned for, each set from a time on, in s.
+    /// Returns the rates planned for, each with the time in s from which they apply.
     #[must_use]
     pub fn planned(&self) -> Vec<(f64, Vec<f64>)> {
         self.plans.iter().map(|plan| (plan.at_s, plan.rates_rps.clone())).collect()
     }
 
-    /// A row for each plan.
+    /// Returns one row per plan.
     #[must_use]
     pub fn plan_rows(&self) -> Vec<PlanAt> {
         let row = |plan: &EpochFile| {
@@ -160,7 +160,7 @@ impl PlansFile {
         self.plans.iter().map(row).collect()
     }
 
-    /// A row for each step.
+    /// Returns one row per step.
     #[must_use]
     pub fn action_rows(&self) -> Vec<HandoverStepRow<'_>> {
         let of = |plan: &'_ EpochFile| plan.actions.len();
@@ -184,20 +184,20 @@ impl PlansFile {
     }
 }
 
-/// What a file is about.
+/// The head of a file of successive plans.
 #[derive(Debug, Clone, Copy)]
 pub struct PlansHead<'a> {
     /// The name of the scenario.
     pub scenario: &'a str,
     /// The length of the run, in s.
     pub duration_s: f64,
-    /// The strategy whose rules the plans keep.
+    /// The strategy whose rules the plans follow.
     pub strategy: &'a str,
-    /// Who decided.
+    /// The policy.
     pub policy: &'a str,
 }
 
-/// The plan of an epoch.
+/// Converts the plan of an epoch to a [`Plan`].
 #[must_use]
 pub fn epoch_plan(
     machines: &[GpuServers],
@@ -232,7 +232,7 @@ pub fn epoch_plan(
     }
 }
 
-/// The document of plans that follow each other.
+/// Converts successive plans to their file format.
 #[must_use]
 pub fn plans_file(
     replanned: &Replanned,
@@ -306,17 +306,18 @@ pub fn plans_file(
     }
 }
 
-/// Whether a JSON document is one of plans that follow each other.
+/// Returns whether a JSON document holds successive plans.
 #[must_use]
 pub fn is_plans_text(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text)
         .is_ok_and(|value| value.get("timeline").is_some() && value.get("plans").is_some())
 }
 
-/// Reads plans that follow each other, for a run of a scenario.
+/// Reads successive plans, for a run of a scenario.
 ///
 /// # Errors
-/// When the text is no such document, or its plans are those of another scenario; with the file's name and what to do.
+/// If the text is not such a document, or its plans belong to another scenario. The message names the file and what to
+/// do.
 pub fn read_plans_text(
     path: &Path,
     text: &str,

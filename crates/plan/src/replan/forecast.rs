@@ -1,24 +1,24 @@
-//! Rates of the next epoch, from counts of arrivals and nothing else.
+//! Forecasts of the rates of the next epoch, from counts of arrivals only.
 
 use super::spec::{ForecastKind, ForecastSpec, Statistic};
 
-/// How much a day may differ from the day before in a seasonal forecast.
+/// Limits on the ratio of a day to the previous day in a seasonal forecast.
 const LEAST_LEVEL: f64 = 0.5;
 const MOST_LEVEL: f64 = 2.0;
 
-/// Arrivals of each workload, by window.
+/// Counts of arrivals of each workload, by window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArrivalCounts {
     /// The length of a window, in s.
     pub window_s: f64,
     /// The length of the run, in s. The last window may be shorter.
     pub duration_s: f64,
-    /// By workload, then by window.
+    /// Counts, indexed by workload, then by window.
     pub arrivals: Vec<Vec<u64>>,
 }
 
 impl ArrivalCounts {
-    /// The rate of a workload in a window, in requests/s.
+    /// Returns the rate of a workload in a window, in requests/s.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of windows and of arrivals")]
     pub fn rate(&self, workload: usize, window: usize) -> f64 {
@@ -28,13 +28,13 @@ impl ArrivalCounts {
         if length > 0.0 { count as f64 / length } else { 0.0 }
     }
 
-    /// The number of windows.
+    /// Returns the number of windows.
     #[must_use]
     pub fn windows(&self) -> usize {
         self.arrivals.first().map_or(0, Vec::len)
     }
 
-    /// The windows that begin in a stretch of time, in s.
+    /// Returns the windows that begin in an interval, in s.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     pub(super) fn within(&self, from_s: f64, to_s: f64) -> std::ops::Range<usize> {
         let window = |at: f64| ((at / self.window_s - 1e-9).ceil().max(0.0)) as usize;
@@ -42,7 +42,7 @@ impl ArrivalCounts {
         from.min(to)..to
     }
 
-    /// The rate of each workload in a stretch of time, in s.
+    /// Returns the rate of each workload in an interval given in s, in requests/s.
     #[must_use]
     pub fn rates(&self, statistic: Statistic, from_s: f64, to_s: f64) -> Vec<f64> {
         let windows = self.within(from_s, to_s);
@@ -58,10 +58,10 @@ impl ArrivalCounts {
     }
 }
 
-/// The rates that are planned for in an epoch that begins at a time, in s, and is so long, headroom included.
+/// Returns the rates to plan for in the epoch that begins at `from_s` and lasts `period_s`, headroom included.
 ///
-/// An epoch before which there is nothing to look at (the first one) is planned with its own rates, as a deployment is
-/// for which somebody has said what to expect.
+/// An epoch without a predecessor (the first one) is planned with its own rates, like a deployment whose load is known
+/// in advance.
 pub(super) fn forecast(
     counts: &ArrivalCounts,
     spec: &ForecastSpec,

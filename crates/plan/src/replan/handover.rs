@@ -1,94 +1,94 @@
-//! From one plan to the next: what starts and ends when, so that GPUs have room for both.
+//! Hand-overs from one plan to the next: when servers start and end, so that GPUs have room for both plans.
 
 use super::layout::{GpuServers, ReplanServer, Why, staying};
 use super::rules::Rules;
 use super::spec::{HandoverMode, HandoverSpec};
 
-/// What happens to a server.
+/// What happens to a server that starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deed {
-    /// It starts on a GPU where its workload had none.
+    /// It starts on a GPU where its workload had no server.
     Move,
-    /// It takes the place of one with a larger share on the same GPU.
+    /// It replaces a server with a larger share on the same GPU.
     Shrink,
-    /// It takes the place of one with a smaller share on the same GPU.
+    /// It replaces a server with a smaller share on the same GPU.
     Grow,
 }
 
 /// A server that starts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Start {
-    /// Where it is in the new plan: GPU, server.
+    /// Its place in the new plan: GPU, server.
     pub at: (usize, usize),
-    /// What happens.
+    /// The kind of start.
     pub deed: Deed,
-    /// The server of the old plan whose place on the same GPU it takes: GPU, server.
+    /// The server of the old plan that it replaces on the same GPU: GPU, server.
     pub replaces: Option<(usize, usize)>,
-    /// When it begins to load, in s since the hand-over began.
+    /// Time at which it begins to load, in s since the hand-over began.
     pub ordered_s: f64,
-    /// When it can execute.
+    /// Time at which it can execute, in s.
     pub ready_s: f64,
     /// Whether its GPU had no room for it yet.
     pub forced: bool,
-    /// From when on it takes requests.
+    /// Time from which it takes requests, in s.
     pub takes_s: f64,
 }
 
-/// A server that goes.
+/// A server that stops.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct End {
-    /// Where it was in the old plan: GPU, server.
+    /// Its place in the old plan: GPU, server.
     pub of: (usize, usize),
-    /// When no more requests are dealt to it, in s.
+    /// Time from which it is assigned no more requests, in s.
     pub at_s: f64,
 }
 
-/// A server that stays, perhaps with another batch size or part of the rate.
+/// A server that stays, possibly with another batch size or part of the rate.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct StayingServer {
-    /// Where it was in the old plan.
+    /// Its place in the old plan.
     pub of: (usize, usize),
-    /// Where it is in the new one.
+    /// Its place in the new plan.
     pub at: (usize, usize),
-    /// From when on that holds, in s.
+    /// Time from which the new settings apply, in s.
     pub at_s: f64,
 }
 
 /// A hand-over.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Handover {
-    /// In the order in which they are ordered.
+    /// The servers that start, in the order in which they are ordered.
     pub starts: Vec<Start>,
-    /// In no special order.
+    /// The servers that stop, in no particular order.
     pub ends: Vec<End>,
-    /// In the order of the new plan.
+    /// The servers that stay, in the order of the new plan.
     pub stays: Vec<StayingServer>,
-    /// How many GPUs boot.
+    /// Number of GPUs that boot.
     pub boots: usize,
-    /// At how many different times servers are ordered.
+    /// Number of different times at which servers are ordered.
     pub rounds: usize,
-    /// How long it takes, in s.
+    /// Duration, in s.
     pub lasts_s: f64,
 }
 
 impl Handover {
-    /// Servers that start on a GPU where their workload had none.
+    /// Returns the number of servers that start on a GPU where their workload had none.
     pub(super) fn moves(&self) -> usize {
         self.starts.iter().filter(|start| start.deed == Deed::Move).count()
     }
 
-    /// Servers that start again with another share.
+    /// Returns the number of servers that restart with another share.
     pub(super) fn restarts(&self) -> usize {
         self.starts.len() - self.moves()
     }
 
-    /// Servers that started without room.
+    /// Returns the number of servers that started without room.
     pub(super) fn forced(&self) -> usize {
         self.starts.iter().filter(|start| start.forced).count()
     }
 }
 
-/// A server that has not started yet, or is loading.
+/// A server that has not started yet or is loading.
 #[derive(Debug, Clone)]
 struct Pending {
     start: Start,
@@ -96,14 +96,14 @@ struct Pending {
     /// Index of its GPU among those of both plans.
     gpu: usize,
     units: u32,
-    /// The share of the server whose place it takes.
+    /// The share of the server that it replaces, in units; 0 where it replaces none.
     before: u32,
     load_s: f64,
 }
 
 impl Pending {
-    /// What it takes in addition while both servers exist. One that takes another's place on the same GPU takes over its
-    /// SMs; the old one finishes a batch at most.
+    /// Returns the additional units that it needs while both servers exist. A server that replaces another on the same
+    /// GPU takes over its SMs; the old one finishes at most one batch.
     fn more(&self) -> u32 {
         self.units.saturating_sub(self.before)
     }
@@ -113,7 +113,7 @@ impl Pending {
 #[derive(Debug, Clone)]
 struct HandoverGpu {
     kind: usize,
-    /// The shares of the servers on it, in units.
+    /// Total share of the servers on it, in units.
     units: u32,
     /// The workloads of their processes.
     processes: Vec<usize>,
@@ -122,8 +122,8 @@ struct HandoverGpu {
 
 /// Plans the hand-over between two plans.
 ///
-/// As soon as their GPUs have room, shares shrink, servers move (the largest first), and shares grow (last, where no move
-/// waits for the room). An old server goes once all new ones of its workload are ready. Where nothing can start and
+/// As soon as GPUs have room, shares shrink, servers move (the largest first), and shares grow (last, where no move
+/// waits for the room). An old server stops once all new servers of its workload are ready. If nothing can start and
 /// nothing is loading, shrinking no longer waits for moves; then the start with the least excess is forced.
 pub(super) fn handover(
     old: &[GpuServers],
@@ -146,9 +146,10 @@ struct HandoverPlanner {
     gpus: Vec<HandoverGpu>,
     waiting: Vec<Pending>,
     loading: Vec<Pending>,
-    /// Old servers that have no successor on their GPU: workload, place, GPU, share.
+    /// Old servers without a successor on their GPU: workload, place, GPU, share.
     leaving: Vec<(usize, (usize, usize), usize, u32)>,
-    /// By workload: whether it will have fewer servers, so that those that stay must be large enough before others go.
+    /// By workload: whether it will have fewer servers, in which case those that stay must be large enough before
+    /// others stop.
     fewer: Vec<bool>,
     now_s: f64,
 }
@@ -228,7 +229,7 @@ impl HandoverPlanner {
         Self { out, gpus, waiting, loading: Vec::new(), leaving, fewer, now_s: 0.0 }
     }
 
-    /// Old servers go first.
+    /// Stops all old servers first and starts all new ones at once.
     fn all_at_once(&mut self, spec: &HandoverSpec) {
         for pending in std::mem::take(&mut self.waiting) {
             self.order(pending, spec, false);
@@ -258,13 +259,13 @@ impl HandoverPlanner {
         }
     }
 
-    /// Whether a GPU has room for a server that is to start.
+    /// Returns whether a GPU has room for a server that is to start.
     fn has_room(&self, pending: &Pending, rules: &dyn Rules, by_share: bool) -> bool {
         let gpu = &self.gpus[pending.gpu];
         let whole = rules.kinds()[gpu.kind].whole;
         let mut processes = gpu.processes.clone();
         processes.push(pending.workload);
-        // Of several servers of a workload on a GPU, one may take over the SMs of those that go.
+        // If a workload has several servers on a GPU, a new one may take over the SMs of those that leave.
         let going = self
             .leaving
             .iter()
@@ -274,7 +275,7 @@ impl HandoverPlanner {
         (!by_share || gpu.units + more <= whole) && rules.has_room(gpu.kind, &processes)
     }
 
-    /// Starts all that can start now; says whether anything did.
+    /// Starts all servers that can start now; returns whether any did.
     fn start_what_can(&mut self, spec: &HandoverSpec, rules: &dyn Rules, by_share: bool) -> bool {
         let mut any = false;
         for deed in [Deed::Shrink, Deed::Move, Deed::Grow] {
@@ -283,7 +284,7 @@ impl HandoverPlanner {
                 let pending = &self.waiting[place];
                 let can = pending.start.deed == deed
                     && match deed {
-                        // Its workload may still need the larger share.
+                        // The workload may still need the larger share.
                         Deed::Shrink => !self.has_moves(pending.workload),
                         Deed::Move => true,
                         Deed::Grow => !self.is_wanted(pending.gpu),
@@ -301,19 +302,19 @@ impl HandoverPlanner {
         any
     }
 
-    /// Whether servers of a workload have yet to get ready elsewhere.
+    /// Returns whether servers of a workload are still to become ready elsewhere.
     fn has_moves(&self, workload: usize) -> bool {
         let moves =
             |pending: &Pending| pending.workload == workload && pending.start.deed == Deed::Move;
         self.waiting.iter().chain(&self.loading).any(moves)
     }
 
-    /// Whether a move waits for room on a GPU.
+    /// Returns whether a move waits for room on a GPU.
     fn is_wanted(&self, gpu: usize) -> bool {
         self.waiting.iter().any(|pending| pending.gpu == gpu && pending.start.deed == Deed::Move)
     }
 
-    /// Nothing can start by the rules: what breaks them least does.
+    /// Starts the server that breaks the rules least, when none can start by the rules.
     fn force(&mut self, spec: &HandoverSpec, rules: &dyn Rules, by_share: bool) {
         let rank = |pending: &Pending| {
             let gpu = &self.gpus[pending.gpu];
@@ -342,7 +343,7 @@ impl HandoverPlanner {
         self.loading.push(pending);
     }
 
-    /// Goes on to when the next servers are ready.
+    /// Advances the time to when the next servers are ready.
     fn finish_next(&mut self) {
         let next = self.loading.iter().map(|pending| pending.start.ready_s);
         let next = next.fold(f64::INFINITY, f64::min);
@@ -368,12 +369,12 @@ impl HandoverPlanner {
         self.leave();
     }
 
-    /// Old servers go whose workload waits for nothing.
+    /// Stops old servers whose workloads wait for no other server.
     fn leave(&mut self) {
         for (workload, of, gpu, units) in std::mem::take(&mut self.leaving) {
             let fewer = self.fewer.get(workload).is_some_and(|fewer| *fewer);
             let mut yet = self.waiting.iter().chain(&self.loading);
-            // A share that shrinks waits for others itself.
+            // A server whose share shrinks waits for others itself.
             let counts = |deed: Deed| deed == Deed::Move || (deed == Deed::Grow && fewer);
             if yet.any(|p| p.workload == workload && counts(p.start.deed)) {
                 self.leaving.push((workload, of, gpu, units));
@@ -393,7 +394,7 @@ impl HandoverPlanner {
         let mut times: Vec<f64> = out.starts.iter().map(|start| start.ordered_s).collect();
         times.dedup();
         out.rounds = times.len();
-        // Who stays gets another part once all others of the workload are there.
+        // A server that stays gets its new part once all new servers of its workload take requests.
         for stay in &mut out.stays {
             let workload = new[stay.at.0].servers[stay.at.1].workload;
             for start in &out.starts {
@@ -412,7 +413,7 @@ fn forget(processes: &mut Vec<usize>, workload: usize) {
     }
 }
 
-/// Why a server starts, in words.
+/// Returns the reason for the start of a server, in words.
 pub(super) fn reason(deed: Deed, server: &ReplanServer) -> &'static str {
     match deed {
         Deed::Move => server.why.as_str(),

@@ -1,29 +1,29 @@
-//! Which servers are on which GPUs: the plan of an epoch as re-planners handle it.
+//! The placement of servers on GPUs: the plan of an epoch as re-planners use it.
 
-/// Why a server is where it is.
+/// The reason for the place of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Why {
-    /// It is of the first plan.
+    /// It belongs to the first plan.
     #[default]
     First,
-    /// Its workload needs another number of servers.
+    /// The number of servers of its workload changed.
     Replicas,
-    /// Its GPU no longer had room for all.
+    /// Its GPU no longer had room for all of its servers.
     Evicted,
-    /// It made room for another one.
+    /// It made room for another server.
     Pushed,
     /// Its GPU was emptied.
     Emptied,
-    /// Several GPUs were packed anew.
+    /// Several GPUs were repacked.
     Repacked,
-    /// The whole plan was made anew.
+    /// The whole plan was made from scratch.
     Anew,
     /// An autoscaler added it.
     Scaled,
 }
 
 impl Why {
-    /// In words.
+    /// Returns the reason in words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,30 +46,30 @@ pub struct ReplanServer {
     pub workload: usize,
     /// The part of the workload's rate that it serves (0 to 1).
     pub part: f64,
-    /// Its share, in units; 0 as long as it is not known.
+    /// Its share, in units; 0 while unknown.
     pub units: u32,
-    /// Its largest batch; 0 as long as it is not known.
+    /// Its largest batch; 0 while unknown.
     pub batch: u32,
-    /// Why it is where it is.
+    /// The reason for its place.
     pub why: Why,
-    /// Which server of the timeline it is, once it has started.
+    /// Index of the server in the timeline, once it has started.
     pub(super) started: Option<usize>,
 }
 
 impl ReplanServer {
-    /// One that has no size yet.
+    /// Creates a server without a size.
     #[must_use]
     pub fn new(workload: usize, part: f64, why: Why) -> Self {
         Self { workload, part, units: 0, batch: 0, why, started: None }
     }
 
-    /// The same with a size.
+    /// Returns the server with a size.
     #[must_use]
     pub fn sized(self, units: u32, batch: u32) -> Self {
         Self { units, batch, ..self }
     }
 
-    /// The same as one that is put somewhere else.
+    /// Returns the server without its size and start, for another place.
     pub(super) fn moved(&self, why: Why) -> Self {
         Self::new(self.workload, self.part, why)
     }
@@ -78,7 +78,7 @@ impl ReplanServer {
 /// A GPU with its servers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpuServers {
-    /// A number that no other GPU of the run has, while it is rented.
+    /// A number that is unique among the GPUs of the run while it is rented.
     pub id: usize,
     /// Index of its kind.
     pub kind: usize,
@@ -87,7 +87,7 @@ pub struct GpuServers {
 }
 
 impl GpuServers {
-    /// The sum of all shares, in units.
+    /// Returns the sum of all shares, in units.
     pub(super) fn units(&self) -> u32 {
         self.servers.iter().map(|server| server.units).sum()
     }
@@ -97,7 +97,7 @@ impl GpuServers {
     }
 }
 
-/// Numbers for new GPUs.
+/// Generator of numbers for new GPUs.
 #[derive(Debug, Default)]
 pub(super) struct Ids(usize);
 
@@ -108,7 +108,7 @@ impl Ids {
     }
 }
 
-/// How many servers each workload has.
+/// Returns the number of servers of each workload.
 pub(super) fn counts(machines: &[GpuServers], workloads: usize) -> Vec<u32> {
     let mut counts = vec![0; workloads];
     for server in machines.iter().flat_map(|machine| &machine.servers) {
@@ -117,8 +117,8 @@ pub(super) fn counts(machines: &[GpuServers], workloads: usize) -> Vec<u32> {
     counts
 }
 
-/// Who stays on a GPU: pairs of the places of a server before and after. Of several servers of a workload, those with
-/// equal shares are paired first.
+/// Returns the servers that stay on a GPU, as pairs of their places before and after. Of several servers of a
+/// workload, those with equal shares are paired first.
 pub(super) fn staying(old: &[ReplanServer], new: &[ReplanServer]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(usize, usize)> = Vec::new();
     for same_share in [true, false] {
@@ -137,7 +137,7 @@ pub(super) fn staying(old: &[ReplanServer], new: &[ReplanServer]) -> Vec<(usize,
     pairs
 }
 
-/// How many servers of the new plan are on GPUs where they were not.
+/// Returns the number of servers of the new plan on GPUs where they were not before.
 pub(super) fn moves(old: &[GpuServers], new: &[GpuServers]) -> usize {
     let stays = |machine: &GpuServers| {
         let Some(before) = old.iter().find(|before| before.id == machine.id) else { return 0 };

@@ -1,8 +1,8 @@
-//! Which GPU of a new plan is which GPU of the old one.
+//! Matching of the GPUs of a new plan to those of the old one.
 
 use super::layout::{GpuServers, Ids, ReplanServer};
 
-/// GPU j of the new plan is GPU j of the old one, where it is of the same kind.
+/// Makes GPU j of the new plan GPU j of the old one, where it is of the same kind.
 pub(super) fn in_order(
     old: &[GpuServers],
     new: Vec<(usize, Vec<ReplanServer>)>,
@@ -17,8 +17,8 @@ pub(super) fn in_order(
     machines
 }
 
-/// The assignment of new GPUs to old ones with which most servers stay where they are; among equals, that where most
-/// keep their shares.
+/// Assigns new GPUs to old ones so that most servers stay where they are; among equally good assignments, so that most
+/// servers keep their shares.
 pub(super) fn matched(
     old: &[GpuServers],
     new: Vec<(usize, Vec<ReplanServer>)>,
@@ -41,7 +41,8 @@ pub(super) fn matched(
     machines
 }
 
-/// How much two GPUs have in common: 1000 for each server that would stay, 1 for each that keeps its share as well.
+/// Returns a measure of what two GPUs have in common: 1000 for each server that would stay, and 1 more for each that
+/// also keeps its share.
 fn common(old: &[ReplanServer], new: &[ReplanServer]) -> i64 {
     let pairs = super::layout::staying(old, new);
     let same = pairs.iter().filter(|(before, after)| old[*before].units == new[*after].units);
@@ -49,13 +50,13 @@ fn common(old: &[ReplanServer], new: &[ReplanServer]) -> i64 {
     1000 * i64::try_from(pairs.len()).unwrap_or(0) + same
 }
 
-/// The assignment of rows to columns with the least sum of costs: for each row its column.
+/// Returns the assignment of rows to columns with the least sum of costs: the column of each row.
 ///
 /// Shortest augmenting paths with potentials (Jonker and Volgenant, "A shortest augmenting path algorithm for dense and
 /// sparse linear assignment problems", Computing 38, 1987), O(n³).
 fn assignment(size: usize, cost: impl Fn(usize, usize) -> i64) -> Vec<usize> {
     const FAR: i64 = i64::MAX / 4;
-    // Row and column 0 are a start that is in no assignment.
+    // Row and column 0 are a sentinel that belongs to no assignment.
     let mut row_potential = vec![0; size + 1];
     let mut column_potential = vec![0; size + 1];
     let mut row_of = vec![0; size + 1];

@@ -1,19 +1,20 @@
-//! Re-planning over time: load changes, and plans follow it without tearing everything up.
+//! Re-planning over time: plans follow load changes with few changes from one to the next.
 //!
-//! A new plan is made at the start of each epoch from a forecast of rates. What it costs is rent of GPUs, and servers
-//! that start: *moves* (a server starts where it was not) and *restarts* (its share changes in place, for MPS fixes the
-//! percentage when a process starts). Batch sizes change for free.
+//! A new plan is made at the start of each epoch from a forecast of rates. Its costs are the rent of GPUs and the
+//! servers that start: *moves* (a server starts on a GPU where its workload had none) and *restarts* (a share changes
+//! in place, which needs a new process because MPS fixes the percentage when a process starts). Batch sizes change for
+//! free.
 //!
 //! | step | file |
 //! |---|---|
 //! | forecasts from counts of arrivals | `forecast` |
-//! | what a strategy says servers need | `rules`, `strategy_rules`, [`QueueingRules`](crate::queueing::QueueingRules) |
+//! | required sizes of servers | `rules`, `strategy_rules`, [`QueueingRules`](crate::queueing::QueueingRules) |
 //! | the sticky re-planner | `sticky`, `ruin`, `sizes` |
-//! | GPUs of a new plan that are those of the old one | `matching` |
-//! | what starts and ends when | `handover` |
+//! | matching of GPUs of the new plan to those of the old one | `matching` |
+//! | hand-overs: which servers start and end, and when | `handover` |
 //! | autoscalers as a baseline | `replicas` |
-//! | epoch after epoch | `epochs` |
-//! | what it costs | `account` |
+//! | the loop over epochs | `epochs` |
+//! | costs of a run | `account` |
 //! | the plans as a document | `file` |
 
 mod account;
@@ -48,10 +49,10 @@ pub use spec::{
 };
 pub use strategy_rules::StrategyRules;
 
-/// Why a run cannot be re-planned.
+/// The reason why a run cannot be re-planned.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ReplanError {
-    /// No number of servers is enough for a rate that was forecast.
+    /// No number of servers is sufficient for a forecast rate.
     #[error(
         "workload {workload} cannot be served at {rate:.3} requests/s: no number of servers is enough; lower its rate or \
          headroom_pct, or give it a longer SLO"
@@ -62,7 +63,7 @@ pub enum ReplanError {
         /// The rate, in requests/s.
         rate: f64,
     },
-    /// The strategy makes no plan for rates that were forecast.
+    /// The strategy finds no plan for the forecast rates.
     #[error("workload {workload} cannot be served at {rate:.3} requests/s: {reason}")]
     NoPlan {
         /// Index of the workload.
@@ -72,7 +73,7 @@ pub enum ReplanError {
         /// The strategy's reason.
         reason: String,
     },
-    /// The strategy's plans cannot follow each other, or it makes none.
+    /// No hand-over between the strategy's plans is possible, or the strategy makes no plan.
     #[error("{0}")]
     Plan(String),
 }

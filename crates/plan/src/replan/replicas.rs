@@ -1,20 +1,21 @@
-//! The autoscalers that people have: Knative's KPA with the stabilisation of the Kubernetes HPA.
+//! Autoscalers in common use: Knative's KPA with the stabilisation of the Kubernetes HPA.
 //!
-//! Each workload has servers of one size, and as many of them as its rate asks for. Nobody looks at SLOs or neighbours.
+//! Each workload has servers of one size, as many as its rate requires. SLOs and neighbours are ignored.
 //!
-//! *Decision*, at each panic window (knative/serving, `pkg/autoscaler/scaling/autoscaler.go` and
-//! `config/config.go`, which decides every 2 s; here at the end of each panic window):
+//! *Decision*, at the end of each panic window (knative/serving, `pkg/autoscaler/scaling/autoscaler.go` and
+//! `config/config.go`, where decisions are made every 2 s):
 //!
 //! ```text
 //! stable = ⌈rate over the stable window (60 s) / target⌉      panic = ⌈rate over the panic window (6 s) / target⌉
 //! ```
 //!
-//! It panics when `panic` is at least twice the number of servers that are ready, until that has not been so for a
-//! stable window; then it takes the larger of both and never fewer than before. Fewer servers only when fewer would have
-//! done for 300 s: the highest recommendation of that time counts (kubernetes `horizontal.go`,
-//! `--horizontal-pod-autoscaler-downscale-stabilization`). At most 1000 times as many at once, and at least one.
+//! Panic begins when `panic` is at least twice the number of ready servers, and ends when that has not been the case
+//! for a stable window. During panic, the larger of both values counts, and the number never falls. Outside panic, it
+//! falls only when fewer servers would have been sufficient for 300 s: the highest recommendation of that time counts
+//! (kubernetes `horizontal.go`, `--horizontal-pod-autoscaler-downscale-stabilization`). At most 1000 times as many at
+//! once, and at least one.
 //!
-//! *Placement*: best fit by shares; a server that goes is one on the emptiest GPU. No server ever moves.
+//! *Placement*: best fit by shares; a server that is removed is one on the emptiest GPU. No server ever moves.
 
 use super::ReplanError;
 use super::epochs::PlannedRun;
@@ -26,30 +27,30 @@ use igniter_model::predictor::{Member, Predictor};
 use igniter_model::units::{BatchSize, SmUnits};
 use std::collections::VecDeque;
 
-/// Steps of the search for the highest rate of a server.
+/// Number of bisection steps for the highest rate of a server.
 const STEPS: u32 = 24;
 
-/// The servers of a workload.
+/// The common size of the servers of a workload, and their target rate.
 #[derive(Debug, Clone, Copy)]
 struct ReplicaGroup {
     kind: usize,
     units: u32,
     batch: u32,
-    /// The rate that one server is to have, in requests/s.
+    /// Target rate of one server, in requests/s.
     target: f64,
 }
 
-/// Recommendations for a workload.
+/// The autoscaler state of a workload.
 #[derive(Debug, Clone, Default)]
 struct Scaler {
-    /// The last recommendations, for as long as the stabilisation looks back.
+    /// The latest recommendations, as far back as the stabilisation looks.
     last: VecDeque<u32>,
-    /// Since when it panics, and the most servers since then.
+    /// Time in s at which the panic condition last held, and the most servers since panic began; `None` outside panic.
     panic: Option<(f64, u32)>,
 }
 
 impl Scaler {
-    /// How many servers there should be, where so many are ready.
+    /// Returns how many servers there should be, where `ready` servers are ready.
     fn decide(
         &mut self,
         spec: &ReplicasSpec,
@@ -83,7 +84,7 @@ impl Scaler {
     }
 }
 
-/// The window in which arrivals are counted for the autoscaler, in s.
+/// Returns the length of the window in which arrivals are counted for the autoscaler, in s.
 #[must_use]
 pub fn tick_s(spec: &ReplicasSpec) -> f64 {
     spec.window_s * spec.panic_window_pct / 100.0
@@ -116,7 +117,7 @@ pub(super) fn run(run: &mut PlannedRun<'_, '_>) -> Result<(), ReplanError> {
         };
         let rates: Vec<f64> = (0..units.len()).map(rate).collect();
         if window == 0 {
-            // It begins with what the first window asks for.
+            // The run begins with what the first window requires.
             let wanted: Vec<u32> =
                 units.iter().zip(&rates).map(|(unit, rate)| asked(*rate, unit)).collect();
             let machines = scaled(run, &units, &wanted);
@@ -140,7 +141,8 @@ pub(super) fn run(run: &mut PlannedRun<'_, '_>) -> Result<(), ReplanError> {
     Ok(())
 }
 
-/// The size of a workload's servers: as many as asked for are enough at its highest rate.
+/// Returns the size of a workload's servers, such that `at_peak` servers (or the fewest above it that can work) suffice
+/// at its highest rate.
 fn unit(
     run: &mut PlannedRun<'_, '_>,
     workload: usize,
@@ -173,7 +175,7 @@ fn unit(
     Err(ReplanError::NoServer { workload, rate: peak })
 }
 
-/// The throughput of a server alone, in requests/s.
+/// Returns the throughput of a server alone, in requests/s.
 fn throughput(
     predictor: &dyn Predictor,
     model: &igniter_model::domain::ModelName,
@@ -190,7 +192,7 @@ fn throughput(
     member().map_or(0.0, |member| predictor.predict(&[member]).members[0].throughput_rps)
 }
 
-/// The highest rate of one of so many servers with which the share is enough, in requests/s.
+/// Returns the highest rate of one of `asked.replicas` servers at which the share is sufficient, in requests/s.
 fn highest(run: &mut PlannedRun<'_, '_>, kind: usize, asked: Asked) -> f64 {
     let (mut enough, mut too_much) = (asked.rate, asked.rate * 2.0);
     for _ in 0..STEPS {
@@ -205,7 +207,7 @@ fn highest(run: &mut PlannedRun<'_, '_>, kind: usize, asked: Asked) -> f64 {
     enough / f64::from(asked.replicas)
 }
 
-/// The plan with so many servers of each workload.
+/// Returns the plan with the wanted number of servers of each workload.
 fn scaled(run: &mut PlannedRun<'_, '_>, units: &[ReplicaGroup], wanted: &[u32]) -> Vec<GpuServers> {
     let mut machines = run.machines.clone();
     let has = super::layout::counts(&machines, units.len());

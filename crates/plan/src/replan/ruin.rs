@@ -1,25 +1,25 @@
 //! Step 5 of the sticky re-planner: ruin and recreate (Schrimpf et al., "Record breaking optimization results using the
 //! ruin and recreate principle", J. Comput. Phys. 2000).
 //!
-//! A round takes the servers of a few GPUs out, sometimes gives one of their workloads another number of servers, and
-//! puts all back in random largest-first order: where they were before the epoch, if they fit there, else best fit. What
-//! costs no more, moves included, stays.
+//! A round removes the servers of a few GPUs, sometimes changes the number of servers of one of their workloads, and
+//! puts all of them back, the largest first with random variation: on their GPUs from before the epoch where they fit
+//! there, otherwise by best fit. The result is kept if it costs no more, moves included.
 
 use super::layout::{GpuServers, ReplanServer, Why, moves};
 use super::rules::{EpochRules, Level};
 use super::sticky::{Draft, MOST_REPLICAS, Worth, is_least};
 use crate::search::local::Choices;
 
-/// Rounds in an epoch.
+/// Number of rounds per epoch.
 const ROUNDS: usize = 60;
 
-/// How many GPUs are taken out together, each as often as it stands here.
+/// Numbers of GPUs that are taken out together; the repetitions are weights.
 const TAKEN_OUT: [usize; 5] = [1, 2, 2, 3, 3];
 
-/// In so many of 10 rounds a workload gets another number of servers.
+/// Number of rounds in 10 in which the number of servers of a workload changes.
 const OTHER_NUMBER: usize = 4;
 
-/// In so many of 10 cases a server goes home where it fits there.
+/// Number of cases in 10 in which a server returns to its old GPU if it fits there.
 const HOME_FIRST: usize = 8;
 
 /// Searches for a cheaper plan.
@@ -42,7 +42,7 @@ pub(super) fn improve(
         if value > best + 1e-9 {
             continue;
         }
-        // A GPU goes only if it would have been superfluous for as long as is asked for.
+        // A GPU is released only if it would have been superfluous for the whole hold period.
         let is_held = price >= draft.price(desk) - 1e-9
             || trial.machines.iter().all(|machine| {
                 let (kind, servers) = (machine.kind, &machine.servers);
@@ -55,7 +55,7 @@ pub(super) fn improve(
     }
 }
 
-/// One round; `None` where the servers do not all fit again.
+/// Makes one round; returns `None` where the servers do not all fit again.
 fn round(
     desk: &mut EpochRules<'_>,
     draft: &Draft,
@@ -79,12 +79,12 @@ fn round(
         *server = server.moved(server.why);
         server.part = equal_or(server.part, trial.counts[server.workload], draft, server.workload);
     }
-    // The rest must still fit, with other parts.
+    // The other servers must still fit with their new parts.
     let mut used = Vec::with_capacity(draft.machines.len());
     for machine in &trial.machines {
         used.push(desk.used(Level::Now, machine.kind, &machine.servers, &trial.counts)?);
     }
-    // Up to 30 % larger than they are, so that the order varies.
+    // Weights are increased by up to 30 %, so that the order varies.
     let jitter = [0, 30][choices.below(2)];
     let mut order: Vec<(f64, ReplanServer)> = Vec::with_capacity(pool.len());
     for server in pool {
@@ -100,12 +100,12 @@ fn round(
     Some(trial)
 }
 
-/// A server's part: equal, where the number of servers of its workload changed.
+/// Returns the part of a server: unchanged, or equal parts where the number of servers of its workload changed.
 fn equal_or(part: f64, count: u32, draft: &Draft, workload: usize) -> f64 {
     if draft.counts[workload] == count { part } else { 1.0 / f64::from(count) }
 }
 
-/// The places of the GPUs that are taken out, ascending: emptier ones are likelier.
+/// Returns the places of the GPUs to take out, ascending; emptier GPUs are more likely.
 fn taken_out(desk: &mut EpochRules<'_>, draft: &Draft, choices: &mut Choices) -> Vec<usize> {
     let mut weights: Vec<usize> = Vec::with_capacity(draft.machines.len());
     for machine in &draft.machines {
@@ -132,7 +132,7 @@ fn taken_out(desk: &mut EpochRules<'_>, draft: &Draft, choices: &mut Choices) ->
     taken
 }
 
-/// Gives a workload of the pool one server more or less.
+/// Adds or removes one server of a workload of the pool.
 fn other_number(
     desk: &mut EpochRules<'_>,
     trial: &mut Draft,
@@ -148,7 +148,7 @@ fn other_number(
     }
     let part = 1.0 / f64::from(count);
     desk.cost(Level::Held, (workload, part, count))?;
-    // Strategies that place each workload once have no other number.
+    // Strategies that place each workload once allow no other number.
     let worth_a_try = desk.choices(workload);
     if !worth_a_try.iter().any(|(replicas, _)| *replicas == count) {
         return None;
@@ -164,7 +164,7 @@ fn other_number(
     Some(())
 }
 
-/// Puts a server back: at home, else best fit, else on one of the emptied GPUs.
+/// Puts a server back: on its old GPU, else by best fit, else on one of the emptied GPUs.
 fn put_back(
     desk: &mut EpochRules<'_>,
     (trial, used): (&mut Draft, &mut Vec<u32>),

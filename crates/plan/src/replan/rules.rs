@@ -1,25 +1,25 @@
-//! What a re-planner asks of a strategy: how large servers must be.
+//! The interface between a re-planner and a strategy: the required sizes of servers.
 
 use super::ReplanError;
 use super::layout::{GpuServers, ReplanServer};
 use std::collections::BTreeMap;
 
-/// A server that shall get a share.
+/// A server that needs a share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Asked {
     /// Index of its workload.
     pub workload: usize,
-    /// The rate of the whole workload, in requests/s, as [`Rules::rounded`].
+    /// The rate of the whole workload, in requests/s, as returned by [`Rules::rounded`].
     pub rate: f64,
-    /// The part of it that the server gets (above 0, at most 1).
+    /// Part of the rate that the server gets (above 0, at most 1).
     pub part: f64,
-    /// How many servers the workload has.
+    /// Number of servers of the workload.
     pub replicas: u32,
-    /// A share that it keeps at least, in units.
+    /// Minimum share of the server, in units.
     pub at_least: u32,
 }
 
-/// What a server gets.
+/// The size of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerSize {
     /// Its share, in units.
@@ -28,45 +28,47 @@ pub struct ServerSize {
     pub batch: u32,
 }
 
-/// A GPU kind, as far as re-planners look at it.
+/// The properties of a GPU kind that re-planners use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KindFacts {
-    /// The units of a whole GPU.
+    /// Number of units of a whole GPU.
     pub whole: u32,
-    /// Its price, that of the cheapest kind being 1.
+    /// Price relative to that of the cheapest kind.
     pub price: f64,
 }
 
-/// The least shares of a strategy.
+/// The least shares that a strategy requires.
 pub trait Rules {
-    /// The GPU kinds.
+    /// Returns the GPU kinds.
     fn kinds(&self) -> &[KindFacts];
 
-    /// The rate that is planned for in place of this one: at least as high. Rounding lets what is known of one rate
-    /// serve for others.
+    /// Returns the rate to plan for instead of this one: at least as high. Rounding allows cached results to serve
+    /// several rates.
     fn rounded(&self, rate: f64) -> f64;
 
-    /// The least share of a server alone on a GPU, in units; `None` where the kind cannot serve it.
+    /// Returns the least share of a server alone on a GPU, in units; `None` where the kind cannot serve it.
     fn alone(&mut self, kind: usize, server: &Asked) -> Option<u32>;
 
-    /// The least shares of servers that share a GPU, with what they do to each other; `None` where they do not fit.
+    /// Returns the least shares of servers that share a GPU, including their effects on each other; `None` where they
+    /// do not fit.
     fn fit(&mut self, kind: usize, servers: &[Asked]) -> Option<Vec<ServerSize>>;
 
-    /// Whether process limit and memory of a GPU allow servers of these workloads together.
+    /// Returns whether process limit and memory of a GPU allow servers of these workloads together.
     fn has_room(&self, kind: usize, workloads: &[usize]) -> bool;
 
-    /// The numbers of equal servers that are worth a try for a workload with a rate, each with what their least shares
-    /// alone cost together. Empty where no number is enough.
+    /// Returns the numbers of equal servers to consider for a workload at a rate, each with the total cost of their
+    /// least shares alone. Empty where no number is sufficient.
     fn choices(&mut self, workload: usize, rate: f64) -> Vec<(u32, f64)>;
 
-    /// The least that a workload with a rate needs whatever the plan: parts of a GPU, and what they cost. `None` where
-    /// nothing is proven.
+    /// Returns lower bounds on what a workload at a rate needs in any plan: the number of GPUs, as a fraction, and
+    /// their cost. `None` where nothing is proven.
     fn least(&mut self, workload: usize, rate: f64) -> Option<(f64, f64)>;
 
-    /// A plan from scratch: for each GPU its kind and its servers. `effort` is how many rounds it may search.
+    /// Makes a plan from scratch: for each GPU its kind and its servers. `effort` is the maximum number of search
+    /// rounds.
     ///
     /// # Errors
-    /// When a workload cannot be served, with the reason.
+    /// If a workload cannot be served, with the reason.
     fn scratch(
         &mut self,
         rates: &[f64],
@@ -75,7 +77,7 @@ pub trait Rules {
     ) -> Result<Vec<(usize, Vec<ReplanServer>)>, ReplanError>;
 }
 
-/// Which rates count: those of the epoch, or the highest of the time for which an emptied GPU must have been
+/// The rates to use: those of the epoch, or the highest rates of the period for which an emptied GPU must have been
 /// superfluous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -83,7 +85,7 @@ pub(super) enum Level {
     Held,
 }
 
-/// Rules with the rates of an epoch; remembers what was asked.
+/// Rules with the rates of an epoch, and a cache of their results.
 pub(super) struct EpochRules<'r> {
     pub rules: &'r mut dyn Rules,
     pub kinds: Vec<KindFacts>,
@@ -134,7 +136,7 @@ impl<'r> EpochRules<'r> {
         }
     }
 
-    /// The least share of a server alone on a GPU of a kind.
+    /// Returns the least share of a server alone on a GPU of a kind.
     pub(super) fn alone(
         &mut self,
         level: Level,
@@ -152,7 +154,7 @@ impl<'r> EpochRules<'r> {
         units
     }
 
-    /// What a server alone costs on the kind where that is least, as a part of the cheapest GPU.
+    /// Returns the cost of a server alone on the kind where it is least, relative to the price of the cheapest GPU.
     pub(super) fn cost(&mut self, level: Level, of: (usize, f64, u32)) -> Option<f64> {
         let mut least: Option<f64> = None;
         for kind in 0..self.kinds.len() {
@@ -164,13 +166,13 @@ impl<'r> EpochRules<'r> {
         least
     }
 
-    /// The same of a server of a plan; 0 where it cannot be served.
+    /// Returns the same for a server of a plan; 0 where no kind can serve it.
     pub(super) fn weight(&mut self, server: &ReplanServer, counts: &[u32]) -> f64 {
         let of = (server.workload, server.part, counts[server.workload]);
         self.cost(Level::Now, of).unwrap_or(0.0)
     }
 
-    /// The sizes of servers that share a GPU, each at least as large as `floors` says.
+    /// Returns the sizes of servers that share a GPU, each at least as large as its entry in `floors`.
     pub(super) fn fit(
         &mut self,
         level: Level,
@@ -181,7 +183,7 @@ impl<'r> EpochRules<'r> {
     ) -> Option<Vec<ServerSize>> {
         let at = self.level(level);
         let floor = |place: usize| floors.get(place).copied().unwrap_or(0);
-        // What does not even fit alone.
+        // Servers whose shares alone exceed the GPU cannot fit together.
         let mut sum = 0;
         for (place, server) in servers.iter().enumerate() {
             let of = (server.workload, server.part, counts[server.workload]);
@@ -212,7 +214,7 @@ impl<'r> EpochRules<'r> {
         sizes
     }
 
-    /// The units that servers need together on a GPU, if they fit.
+    /// Returns the units that servers need together on a GPU, if they fit.
     pub(super) fn used(
         &mut self,
         level: Level,
@@ -224,7 +226,7 @@ impl<'r> EpochRules<'r> {
         Some(sizes.iter().map(|size| size.units).sum())
     }
 
-    /// The same of a GPU with one more server.
+    /// Returns the same for a GPU with one more server.
     pub(super) fn used_with(
         &mut self,
         level: Level,
@@ -238,19 +240,20 @@ impl<'r> EpochRules<'r> {
         used
     }
 
-    /// What is left free of a GPU, as a part of the cheapest one.
+    /// Returns the value of the free part of a GPU, relative to the price of the cheapest GPU.
     pub(super) fn free(&self, kind: usize, used: u32) -> f64 {
         let KindFacts { whole, price } = self.kinds[kind];
         f64::from(whole - used) / f64::from(whole) * price
     }
 
-    /// The numbers of servers that are worth a try for a workload.
+    /// Returns the numbers of servers to consider for a workload.
     pub(super) fn choices(&mut self, workload: usize) -> Vec<(u32, f64)> {
         let rate = self.rates[0][workload];
         self.rules.choices(workload, rate)
     }
 
-    /// The least cost and the least number of GPUs of any plan for the epoch, where something is proven.
+    /// Returns lower bounds on the cost and on the number of GPUs of any plan for the epoch; `None` where nothing is
+    /// proven.
     pub(super) fn bound(&mut self) -> Option<(f64, usize)> {
         let (mut cost, mut gpus) = (0.0, 0.0);
         for workload in 0..self.workloads() {
@@ -261,7 +264,7 @@ impl<'r> EpochRules<'r> {
         let gpus = f64::ceil(gpus - 1e-6).max(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let whole = gpus as usize;
-        // On one kind, GPUs are whole.
+        // With one kind, only whole GPUs can be rented.
         let cost = if self.kinds.len() == 1 { gpus * self.kinds[0].price } else { cost };
         Some((cost, whole))
     }

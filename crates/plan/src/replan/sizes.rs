@@ -1,13 +1,13 @@
-//! Step 7 of the sticky re-planner: shares change as late as they can.
+//! Step 7 of the sticky re-planner: changes shares as late as possible.
 
 use super::layout::{GpuServers, ReplanServer, staying};
 use super::rules::{EpochRules, Level};
 
-/// A share that must change gets up to this part more, where that is free.
+/// A share that must change grows by up to one part in this number, where units are free.
 const MORE_PARTS: u32 = 4;
 
-/// Sizes all servers of a plan. A share stays while it is enough and there is room; it shrinks only for room, those with
-/// the smallest surplus being kept first; one that must change gets up to a quarter more of what is free.
+/// Sizes all servers of a plan. A share is kept while it is sufficient and there is room. It shrinks only to make room;
+/// the smallest surpluses are kept first. A share that must change gets up to a quarter more, from the free units.
 pub(super) fn size(
     desk: &mut EpochRules<'_>,
     old: &[GpuServers],
@@ -22,7 +22,7 @@ pub(super) fn size(
     }
 }
 
-/// Servers that were taken out and came back have the shares and batch sizes that they had.
+/// Restores the shares and batch sizes of servers that were taken out and returned to their GPU.
 fn come_home(old: &[ReplanServer], new: &mut [ReplanServer]) {
     for (before, after) in staying(old, new) {
         new[after].units = old[before].units;
@@ -35,10 +35,10 @@ fn size_machine(desk: &mut EpochRules<'_>, machine: &mut GpuServers, counts: &[u
     let kind = machine.kind;
     let whole = desk.kinds[kind].whole;
     let Some(mut sizes) = desk.fit(Level::Now, kind, &machine.servers, counts, &[]) else {
-        // A plan from scratch may find a way that this does not; then its own sizes stay.
+        // A plan from scratch may find a fit that this method does not; then its own sizes are kept.
         return;
     };
-    // Keep what is more than enough as far as there is room.
+    // Keep surplus units as far as there is room.
     let mut free = whole - sizes.iter().map(|size| size.units).sum::<u32>();
     let mut surplus: Vec<(u32, usize)> = Vec::new();
     for (place, (server, size)) in machine.servers.iter().zip(&sizes).enumerate() {
@@ -57,7 +57,7 @@ fn size_machine(desk: &mut EpochRules<'_>, machine: &mut GpuServers, counts: &[u
     if let Some(larger) = desk.fit(Level::Now, kind, &machine.servers, counts, &floors) {
         sizes = larger;
     }
-    // Those that change get more of what is free, the largest first.
+    // Servers that change get more of the free units, the largest first.
     let mut floors: Vec<u32> = sizes.iter().map(|size| size.units).collect();
     let mut free = whole - floors.iter().sum::<u32>();
     let changes = |place: &usize| machine.servers[*place].units != floors[*place];

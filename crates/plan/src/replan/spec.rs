@@ -1,24 +1,24 @@
-//! What a user asks of re-planning: the `[replan]` table.
+//! The settings of re-planning: the `[replan]` table.
 
-/// Who decides what runs where after the first plan.
+/// The method that decides on servers and GPUs after the first plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// One plan for the highest rate that each workload has in the run; it stays.
+    /// One plan for the highest rate that each workload has in the run; it never changes.
     Static,
-    /// A new plan in each epoch. GPU j of the new plan is GPU j of the old one.
+    /// A new plan in each epoch. GPU j of the new plan replaces GPU j of the old one.
     Scratch,
-    /// The same, with the new plan's GPUs matched to those of the old one so that most servers stay where they are.
+    /// As `Scratch`, with the new plan's GPUs matched to those of the old one so that most servers stay where they are.
     Matched,
-    /// The old plan is changed where that pays.
+    /// The old plan, changed where that pays.
     #[default]
     Sticky,
-    /// Servers of one size for each workload, as many as its rate asks for: what the autoscalers of Knative and
-    /// Kubernetes do.
+    /// Servers of one size for each workload, as many as its rate requires, like the autoscalers of Knative and
+    /// Kubernetes.
     Replicas,
 }
 
 impl Policy {
-    /// All of them with their words in files.
+    /// All variants with their names in files.
     pub const ALL: [(&'static str, Self); 5] = [
         ("static", Self::Static),
         ("scratch", Self::Scratch),
@@ -27,130 +27,132 @@ impl Policy {
         ("replicas", Self::Replicas),
     ];
 
-    /// The word in files.
+    /// Returns the name in files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(_, policy)| *policy == self).map_or("", |(word, _)| word)
     }
 }
 
-/// Where the rates of an epoch are taken from.
+/// The source of the rates that are forecast for an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ForecastKind {
-    /// From the epoch itself: what a perfect forecast would say.
+    /// The epoch itself, as in a perfect forecast.
     Oracle,
-    /// From the epoch before.
+    /// The previous epoch.
     Last,
-    /// The highest of so many epochs before (1 to 1000).
+    /// The highest rate of a number of previous epochs (1 to 1000).
     Peak {
-        /// How many.
+        /// Number of epochs.
         epochs: u32,
     },
-    /// From the same epoch of the day before, scaled by how the epoch before compares with its own (0.5 to 2 times).
+    /// The same epoch of the previous day, scaled by the ratio of the previous epoch to its own counterpart on the day
+    /// before (0.5 to 2).
     Season {
         /// The length of a day, in s; a multiple of the epoch.
         period_s: f64,
     },
 }
 
-/// Which rate of an epoch counts.
+/// The statistic that gives the rate of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
-    /// That of the busiest window.
+    /// The rate of the busiest window.
     Max,
-    /// The mean of all windows.
+    /// The mean rate of all windows.
     Mean,
 }
 
-/// How rates are forecast. All forecasts see counts of arrivals by window, and nothing else.
+/// How rates are forecast. Forecasts use only the counts of arrivals per window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForecastSpec {
-    /// Where rates are taken from.
+    /// The source of the rates.
     pub kind: ForecastKind,
-    /// How much more than that is planned for, in percent (0 to 1000).
+    /// Headroom on top of the forecast rate, in percent (0 to 1000).
     pub headroom_pct: f64,
-    /// Which rate of an epoch counts.
+    /// The statistic that gives the rate of an epoch.
     pub statistic: Statistic,
-    /// The windows in which arrivals are counted, in s (1 to 86400).
+    /// Length of the windows in which arrivals are counted, in s (1 to 86400).
     pub window_s: f64,
 }
 
 /// How one plan is replaced by the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandoverMode {
-    /// The old and the new server of a workload run until the new one is ready, and their GPUs must have room for both.
+    /// The old and the new server of a workload both run until the new one is ready, and their GPUs must have room for
+    /// both.
     Room,
-    /// The same, but shares of a GPU may exceed the whole meanwhile.
+    /// As `Room`, but the shares on a GPU may exceed 100 % during the hand-over.
     Overlap,
-    /// The old server goes first; requests wait until the new one is ready.
+    /// The old server stops first; requests wait until the new one is ready.
     Gap,
 }
 
 impl HandoverMode {
-    /// All of them with their words in files.
+    /// All variants with their names in files.
     pub const ALL: [(&'static str, Self); 3] =
         [("room", Self::Room), ("overlap", Self::Overlap), ("gap", Self::Gap)];
 }
 
-/// What a hand-over costs.
+/// The mode, delays and billing of hand-overs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HandoverSpec {
-    /// How plans replace each other.
+    /// How one plan is replaced by the next.
     pub mode: HandoverMode,
-    /// How long a server loads, in s (0 to 3600), where its workload says nothing else.
+    /// Loading time of a server, in s (0 to 3600), unless its workload specifies another.
     pub load_s: f64,
-    /// How long a GPU boots, in s (0 to 3600).
+    /// Boot time of a GPU, in s (0 to 3600).
     pub boot_s: f64,
-    /// GPUs are billed in units of so many seconds: 1, 60 or 3600.
+    /// Billing unit of GPUs, in s: 1, 60 or 3600.
     pub billing_s: u32,
 }
 
-/// What an autoscaler aims at.
+/// The target of an autoscaler: the rate per replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ReplicaTarget {
-    /// So many percent (1 to 100) of a replica's throughput.
+    /// A percentage (1 to 100) of a replica's throughput.
     ThroughputPct(f64),
-    /// The highest rate with which a replica keeps its SLO.
+    /// The highest rate at which a replica meets its SLO.
     Slo,
 }
 
-/// The autoscalers of the Kubernetes HPA and of Knative: policy `replicas`.
+/// Settings of the autoscalers of the Kubernetes HPA and of Knative, for policy `replicas`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplicasSpec {
-    /// What they aim at. Knative's default is 70 % (`container-concurrency-target-percentage`).
+    /// The target rate per replica. Knative's default is 70 % (`container-concurrency-target-percentage`).
     pub target: ReplicaTarget,
-    /// How many replicas there are at a workload's highest rate (1 to 64), which sets their size.
+    /// Number of replicas at a workload's highest rate (1 to 64), which sets their size.
     pub at_peak: u32,
-    /// Fewer replicas only once fewer would have done for so long, in s (0 to 3600). The default of the HPA is 300 s
-    /// (`--horizontal-pod-autoscaler-downscale-stabilization`).
+    /// Time for which fewer replicas must have been sufficient before any are removed, in s (0 to 3600). The default of
+    /// the HPA is 300 s (`--horizontal-pod-autoscaler-downscale-stabilization`).
     pub scale_down_s: f64,
-    /// The stable window, in s. Knative's default is 60 s.
+    /// Length of the stable window, in s. Knative's default is 60 s.
     pub window_s: f64,
-    /// The panic window, in percent of the stable one. Knative's default is 10 %.
+    /// Length of the panic window, in percent of the stable window. Knative's default is 10 %.
     pub panic_window_pct: f64,
-    /// It panics when the panic window asks for so many percent of the replicas that there are, and then never takes
-    /// any away. Knative's default is 200 %.
+    /// Panic threshold: panic starts when the panic window requires at least this percentage of the ready replicas;
+    /// during panic, no replicas are removed. Knative's default is 200 %.
     pub panic_threshold_pct: f64,
 }
 
 /// The `[replan]` table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplanSpec {
-    /// Who decides.
+    /// The policy.
     pub policy: Policy,
     /// The length of an epoch, in s (10 to 86400).
     pub period_s: f64,
     /// How rates are forecast.
     pub forecast: ForecastSpec,
-    /// What a move costs, in seconds of a GPU (0 to 86400).
+    /// Cost of a move, in GPU-seconds (0 to 86400).
     pub move_cost_gpu_s: f64,
-    /// A GPU is emptied only if its servers would also have had room elsewhere for so long, in s (0 to 86400).
+    /// Time for which the servers of a GPU must have had room elsewhere before it is emptied, in s (0 to 86400).
     pub hold_s: f64,
     /// Whether servers are added within an epoch where a rate exceeds its forecast.
     pub early: bool,
-    /// What a hand-over costs.
+    /// Settings of hand-overs.
     pub handover: HandoverSpec,
-    /// The autoscaler of policy `replicas`.
+    /// Settings of the autoscaler of policy `replicas`.
     pub replicas: ReplicasSpec,
 }
 

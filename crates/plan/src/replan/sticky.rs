@@ -1,9 +1,10 @@
-//! The sticky re-planner: it changes the old plan where that pays.
+//! The sticky re-planner, which changes the old plan where that pays.
 //!
-//! 1. *Replicas*: another number of servers for workloads that no longer fit theirs, or no longer need them.
-//! 2. *Keep*: each GPU whose servers still fit keeps them; from others the smallest set goes whose absence makes room.
-//! 3. *Place* evicted and new servers, the largest first: best fit, or by moving one other server, or on a new GPU.
-//! 4. *Empty* GPUs whose servers can be placed elsewhere for less than the GPU costs.
+//! 1. *Replicas*: change the number of servers of workloads whose servers are too few or more than needed.
+//! 2. *Keep*: each GPU whose servers still fit keeps them; from each other GPU, the smallest set of servers whose
+//!    removal makes room is evicted.
+//! 3. *Place* evicted and new servers, the largest first: by best fit, by moving one other server, or on a new GPU.
+//! 4. *Empty* GPUs whose servers can be placed elsewhere at a lower cost than that of the GPU.
 //! 5. *Ruin and recreate* ([`super::ruin`]), and 6. *reset*: a plan from scratch, matched to the old one, where it saves
 //!    more than its moves cost.
 //! 7. *Sizes* ([`super::sizes`]).
@@ -13,19 +14,20 @@ use super::matching::matched;
 use super::rules::{EpochRules, Level};
 use super::{ReplanError, ruin, sizes};
 
-/// A workload is divided over at most this many servers.
+/// Maximum number of servers of a workload.
 pub(super) const MOST_REPLICAS: u32 = 64;
 
-/// Up to so many servers of a GPU are evicted together by trying all sets; more go one by one.
+/// Maximum number of servers of a GPU that are evicted together by trying all sets; beyond it, servers are evicted one
+/// by one.
 const TRIED_TOGETHER: usize = 3;
 
-/// So many GPUs at most are tried to be emptied, those with fewest servers first.
+/// Maximum number of GPUs that are tried for emptying, those with the fewest servers first.
 const TRIED_TO_EMPTY: usize = 24;
 
-/// Rounds of search for the plan from scratch of an epoch.
+/// Rounds of search for an epoch's plan from scratch.
 pub(super) const SCRATCH_ROUNDS: u64 = 60;
 
-/// What an epoch is worth.
+/// The weights of rent and moves in the cost of an epoch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Worth {
     pub period_s: f64,
@@ -33,14 +35,14 @@ pub(super) struct Worth {
 }
 
 impl Worth {
-    /// GPU-seconds of GPUs with these prices and so many moves.
+    /// Returns the cost of an epoch, in GPU-seconds: GPUs of this total price and this number of moves.
     pub(super) fn of(&self, price: f64, moves: usize) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a count of moves")]
         let moves = moves as f64;
         price * self.period_s + moves * self.move_cost_gpu_s
     }
 
-    /// How many moves a GPU is worth.
+    /// Returns the maximum number of moves that removing a GPU of this price is worth.
     fn moves(&self, price: f64) -> usize {
         let most = price * self.period_s / self.move_cost_gpu_s.max(1e-9);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
@@ -69,7 +71,8 @@ impl Draft {
     }
 }
 
-/// The plan of the next epoch. `early`: within an epoch, when only what is missing is added.
+/// Makes the plan of the next epoch. With `early`, the plan changes within an epoch, and only missing servers are
+/// added.
 pub(super) fn step(
     desk: &mut EpochRules<'_>,
     old: &[GpuServers],
@@ -94,12 +97,12 @@ pub(super) fn step(
     Ok(draft.machines)
 }
 
-/// Whether a plan cannot be cheaper.
+/// Returns whether a plan provably cannot be cheaper.
 pub(super) fn is_least(desk: &EpochRules<'_>, draft: &Draft, bound: Option<(f64, usize)>) -> bool {
     bound.is_some_and(|(cost, _)| draft.price(desk) <= cost + 1e-9)
 }
 
-/// Step 1. Returns the servers that have no place yet.
+/// Step 1: changes numbers of servers. Returns the servers that have no place yet.
 fn replicas(
     desk: &mut EpochRules<'_>,
     draft: &mut Draft,
@@ -129,7 +132,7 @@ fn replicas(
     Ok(todo)
 }
 
-/// How many servers a workload needs that has too few.
+/// Returns the number of servers that a workload with too few servers needs.
 fn more(desk: &mut EpochRules<'_>, workload: usize, has: u32) -> Result<u32, ReplanError> {
     let choices = desk.choices(workload);
     let best = choices.iter().min_by(|a, b| a.1.total_cmp(&b.1));
@@ -143,7 +146,7 @@ fn more(desk: &mut EpochRules<'_>, workload: usize, has: u32) -> Result<u32, Rep
     Err(ReplanError::NoServer { workload, rate: desk.rates()[workload] })
 }
 
-/// Servers go, from the emptiest GPU on, while fewer need no more in total.
+/// Removes servers, starting on the emptiest GPU, while fewer servers cost no more in total.
 fn drop_superfluous(desk: &mut EpochRules<'_>, draft: &mut Draft, workload: usize, parts: &[f64]) {
     let mut now = 0.0;
     for part in parts {
@@ -168,7 +171,7 @@ fn drop_superfluous(desk: &mut EpochRules<'_>, draft: &mut Draft, workload: usiz
     }
 }
 
-/// Step 2.
+/// Step 2: evicts servers from GPUs that have no room for all.
 fn evict(desk: &mut EpochRules<'_>, draft: &mut Draft, todo: &mut Vec<ReplanServer>) {
     for machine in &mut draft.machines {
         if desk.used(Level::Now, machine.kind, &machine.servers, &draft.counts).is_some() {
@@ -183,7 +186,7 @@ fn evict(desk: &mut EpochRules<'_>, draft: &mut Draft, todo: &mut Vec<ReplanServ
     draft.machines.retain(|machine| !machine.servers.is_empty());
 }
 
-/// The places of the fewest, and then smallest, servers without which the others fit.
+/// Returns the places of the fewest servers, and among those the smallest, without which the others fit.
 fn smallest(desk: &mut EpochRules<'_>, machine: &GpuServers, counts: &[u32]) -> Vec<usize> {
     let all = machine.servers.len();
     let weights: Vec<f64> =
@@ -200,7 +203,7 @@ fn smallest(desk: &mut EpochRules<'_>, machine: &GpuServers, counts: &[u32]) -> 
                     best = Some((weight, set.clone()));
                 }
             }
-            // The next set in lexical order.
+            // Advances to the next set in lexicographic order.
             let Some(place) = (0..size).rev().find(|i| set[*i] < all - size + i) else { break };
             set[place] += 1;
             for later in place + 1..size {
@@ -211,7 +214,7 @@ fn smallest(desk: &mut EpochRules<'_>, machine: &GpuServers, counts: &[u32]) -> 
             return set;
         }
     }
-    // Many are too many: the largest go until the others fit.
+    // Too many servers for trying all sets: the largest are evicted until the others fit.
     let mut order: Vec<usize> = (0..all).collect();
     order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]));
     for size in TRIED_TOGETHER..all {
@@ -237,7 +240,7 @@ pub(super) fn largest_first(
     servers.sort_by(|a, b| desk.weight(b, counts).total_cmp(&desk.weight(a, counts)));
 }
 
-/// Step 3.
+/// Step 3: places evicted and new servers.
 fn place_all(
     desk: &mut EpochRules<'_>,
     draft: &mut Draft,
@@ -259,7 +262,7 @@ fn place_all(
     Ok(())
 }
 
-/// The kind on which a server costs least alone.
+/// Returns the kind on which a server costs least alone.
 fn cheapest_kind(
     desk: &mut EpochRules<'_>,
     server: &ReplanServer,
@@ -278,7 +281,7 @@ fn cheapest_kind(
     best.map(|(_, kind)| kind)
 }
 
-/// What is in use on each GPU, in units; all of it where its servers do not fit.
+/// Returns the units in use on each GPU; the whole GPU where its servers do not fit.
 fn used(
     desk: &mut EpochRules<'_>,
     machines: &[GpuServers],
@@ -293,8 +296,8 @@ fn used(
     all
 }
 
-/// Puts a server on the GPU where it leaves least room, or makes room by moving another one. Returns how many servers
-/// were moved, `None` without room.
+/// Places a server on the GPU where it leaves least room, or makes room by moving another server. Returns how many
+/// servers were placed or moved, `None` without room.
 fn place(
     desk: &mut EpochRules<'_>,
     machines: &mut [GpuServers],
@@ -311,7 +314,7 @@ fn place(
     push(desk, machines, server, counts, to)
 }
 
-/// The GPU where a server leaves least room, and how little that is.
+/// Returns the GPU where a server leaves least room, and how much that is.
 fn best_fit(
     desk: &mut EpochRules<'_>,
     machines: &mut [GpuServers],
@@ -337,7 +340,7 @@ fn best_fit(
     best
 }
 
-/// Makes room for a server by moving another one, where that leaves least room.
+/// Makes room for a server by moving another one; chooses the move that leaves least room.
 fn push(
     desk: &mut EpochRules<'_>,
     machines: &mut [GpuServers],
@@ -374,7 +377,7 @@ fn push(
     Some(2)
 }
 
-/// Step 4.
+/// Step 4: empties GPUs.
 fn empty(desk: &mut EpochRules<'_>, draft: &mut Draft, worth: Worth, bound: Option<(f64, usize)>) {
     while draft.machines.len() > 1 && !is_least(desk, draft, bound) {
         let mut order: Vec<(usize, f64, usize)> = Vec::new();
@@ -392,7 +395,7 @@ fn empty(desk: &mut EpochRules<'_>, draft: &mut Draft, worth: Worth, bound: Opti
     }
 }
 
-/// The plan without one of its GPUs, if that takes no more moves than it is worth.
+/// Returns the plan without one of its GPUs, if that takes no more moves than the GPU is worth.
 fn without(
     desk: &mut EpochRules<'_>,
     draft: &Draft,
@@ -422,7 +425,7 @@ fn without(
     Some(trial)
 }
 
-/// Step 6: a plan from scratch, where it saves more than its moves cost.
+/// Step 6: makes a plan from scratch; returns it if it saves more than its moves cost.
 fn reset(
     desk: &mut EpochRules<'_>,
     draft: &Draft,

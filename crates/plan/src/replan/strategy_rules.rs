@@ -1,4 +1,4 @@
-//! What a re-planner asks of the strategies that plan given rates: half of the SLO for a batch, and throughput.
+//! The rules of strategies that plan for given rates: half of the SLO for a batch, and throughput.
 
 use super::ReplanError;
 use super::layout::{ReplanServer, Why};
@@ -14,16 +14,16 @@ use igniter_model::predictor::Predictor;
 use igniter_model::units::{RequestsPerSecond, SmUnits};
 use std::collections::BTreeMap;
 
-/// Batch sizes of each server that are tried together on a GPU.
+/// Number of batch sizes of each server that are tried in combination on a GPU.
 const BATCHES_TRIED: usize = 4;
 
-/// After the first number of servers that is enough, so many more are looked at.
+/// How many further numbers of servers are considered after the first sufficient one.
 const FURTHER: u32 = 3;
 
-/// Lower rates, in requests/s, are planned as this one.
+/// Minimum rate, in requests/s; lower rates are planned as this one.
 const LEAST_RATE: f64 = 1e-3;
 
-/// The rules of a strategy that plans given rates.
+/// The rules of a strategy that plans for given rates.
 pub struct StrategyRules<'p> {
     strategy: &'p dyn Strategy,
     requests: Vec<PlanRequest<'p>>,
@@ -40,7 +40,8 @@ impl std::fmt::Debug for StrategyRules<'_> {
 }
 
 impl<'p> StrategyRules<'p> {
-    /// The rules of a strategy for workloads on GPU kinds: one request for each kind, all for the same workloads.
+    /// Creates the rules of a strategy for workloads on GPU kinds: one request per kind, all for the same
+    /// workloads.
     #[must_use]
     pub fn new(strategy: &'p dyn Strategy, requests: &[PlanRequest<'p>]) -> Self {
         let price = |request: &PlanRequest<'_>| request.predictor().kind().price_per_hour.get();
@@ -63,7 +64,7 @@ impl<'p> StrategyRules<'p> {
         self.requests[0].options().replicas == Replicas::Allowed
     }
 
-    /// What a server asks of a GPU of a kind; `None` where the kind does not know its model.
+    /// Returns the demand of a server on a GPU of a kind; `None` where the kind does not know its model.
     fn demand(&self, kind: usize, workload: usize, rate: f64) -> Option<Demand> {
         let request = &self.requests[kind];
         let workload = &request.workloads()[workload];
@@ -72,7 +73,7 @@ impl<'p> StrategyRules<'p> {
         Some(demand.guarded(request.options()))
     }
 
-    /// A server with its batch sizes and their least shares.
+    /// Returns a server with its batch sizes and their least shares.
     fn sized(&mut self, kind: usize, server: &Asked) -> Option<Type> {
         let rate = server.rate * server.part;
         let key = (kind, server.workload, rate.to_bits());
@@ -90,7 +91,7 @@ impl<'p> StrategyRules<'p> {
         found
     }
 
-    /// What equal servers of a workload cost together on the kind where that is least.
+    /// Returns the total cost of equal servers of a workload on the kind where it is least.
     fn cost(&mut self, workload: usize, rate: f64, replicas: u32) -> Option<f64> {
         let part = 1.0 / f64::from(replicas);
         let mut least: Option<f64> = None;
@@ -104,7 +105,7 @@ impl<'p> StrategyRules<'p> {
         least
     }
 
-    /// The workloads with other rates.
+    /// Returns the workloads with other rates.
     fn with_rates(&self, rates: &[f64]) -> Vec<Workload> {
         let mut workloads = self.requests[0].workloads().to_vec();
         for (workload, rate) in workloads.iter_mut().zip(rates) {

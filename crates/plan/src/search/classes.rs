@@ -1,15 +1,15 @@
-//! Many distinct workloads as few classes, each as easy as the easiest of its members: what bounds plans of
-//! the classes bounds plans of the workloads.
+//! Few classes in place of many distinct workloads, each class as easy as the easiest of its members: a bound on
+//! plans of the classes is a bound on plans of the workloads.
 //!
-//! A class holds types of one model. With a given model and batch size, all that a demand can differ in is how
-//! long the batch may execute ([`super::super::presences`]). The class has every batch size that any of its members
-//! has, each with the time of the member that may execute longest. So wherever a member works, with some
-//! batch size and some share, the class works with the same, and its neighbours feel no difference: every
-//! feasible co-location of workloads is one of their classes.
+//! A class holds types of one model. With a given model and batch size, demands can differ only in how long the batch
+//! may execute ([`super::super::presences`]). The class has every batch size that any of its members has, each with
+//! the time of the member that may execute longest. So wherever a member meets its demand with some batch size and
+//! some share, the class does so with the same ones, and its neighbours are affected in the same way: every feasible
+//! co-location of workloads is a feasible one of their classes.
 //!
-//! Where to draw the lines between classes costs nothing but strength. The class that loses most is divided, as
-//! long as there may be more: along its members' SLOs, their rates, or their need, wherever most is kept of
-//! the shares that members need on average in a packing.
+//! How types are divided into classes affects only the strength of the bound. As long as more classes are allowed,
+//! the class that loses most is divided: by its members' SLOs, their rates or their needs, at the point that keeps
+//! most of the shares that members need on average in a packing.
 
 use super::super::PlanRequest;
 use super::super::presences::{Offer, Presences};
@@ -20,26 +20,26 @@ use super::types::{Type, additive};
 use igniter_model::predictor::Additive;
 use std::collections::BTreeMap;
 
-/// So many places in a packing show what workloads need.
+/// Number of places in a packing at which the needs of workloads are evaluated.
 const PLACES: usize = 24;
 
-/// A class is divided at one of so many places of each order.
+/// Number of points of each order at which a class may be divided.
 const CUTS: usize = 12;
 
 /// A place in a packing.
 #[derive(Debug, Clone, Copy)]
 struct PackingPlace {
     members: usize,
-    /// How much the others disturb whoever is there.
+    /// Disturbance by the other members.
     others: f64,
     clock_ratio: f64,
 }
 
-/// Batch sizes of one model, ascending, each with what the easiest member asks.
+/// Batch sizes of one model, ascending, each with the demand of the easiest member.
 type Sizes = Vec<(Sized, Offer)>;
 
-/// At most so many classes of the types, with what easier members promise; `None` when there are more models, or
-/// the predictor does not allow it.
+/// Returns at most `most` classes of the types, each as easy as its easiest member; `None` when there are more models
+/// than that, or the predictor does not allow it.
 ///
 /// `packed` is a packing of some of the types.
 pub(crate) fn optimistic(
@@ -83,7 +83,7 @@ pub(crate) fn optimistic(
 struct ClassCandidate {
     members: Vec<usize>,
     at: usize,
-    /// How many units of need the two halves keep beyond those of the whole.
+    /// Units of need that the two halves keep beyond those of the whole.
     gain: f64,
 }
 
@@ -119,7 +119,7 @@ impl<'t, 'p> Maker<'t, 'p> {
         members.iter().map(|&index| self.types[index].count()).sum::<usize>() as f64
     }
 
-    /// The share that a demand with these batch sizes needs in the places on average, in units.
+    /// Returns the share that a demand with these batch sizes needs on average over the places, in units.
     fn need(&self, sizes: &Sizes) -> f64 {
         let whole = self.presences.whole();
         let need = |place: &PackingPlace| {
@@ -194,7 +194,7 @@ impl<'t, 'p> Maker<'t, 'p> {
         }
     }
 
-    /// The class of some types.
+    /// Makes the class of some types.
     fn class(&mut self, members: &[usize], limit: usize) -> Type {
         let mut sizes = Sizes::new();
         self.ease(&mut sizes, members);
@@ -208,7 +208,7 @@ impl<'t, 'p> Maker<'t, 'p> {
     }
 }
 
-/// Some of the places of a packing, evenly over all.
+/// Returns some of the places of a packing, evenly spread over all.
 fn places(presences: &mut Presences<'_>, packed: &[Bin]) -> Vec<PackingPlace> {
     let mut places = Vec::new();
     for bin in packed {

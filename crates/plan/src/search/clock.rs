@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a part of a search may go on: a number of rounds, and perhaps a moment after which it ends.
+/// The limit of a part of a search: a number of rounds, and optionally a time after which it ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
     pub rounds: u64,
@@ -14,30 +14,31 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// A number of rounds.
+    /// Makes a limit of a number of rounds.
     pub(crate) const fn rounds(rounds: u64) -> Self {
         Self { rounds, end: None }
     }
 
-    /// Whether there is a moment after which the search ends, and it has come.
+    /// Returns whether there is a time after which the search ends, and it has passed.
     pub(crate) fn is_over(&self) -> bool {
         self.end.is_some_and(|end| Instant::now() >= end)
     }
 }
 
-/// The time of a whole search.
+/// The time limit of a whole search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SearchClock {
     end: Option<Instant>,
 }
 
 impl SearchClock {
-    /// Starts now, for so many seconds; `None`: for as long as the rounds take.
+    /// Starts the clock, for `seconds` seconds; with `None`, for as long as the rounds take.
     pub(crate) fn start(seconds: Option<f64>) -> Self {
         Self { end: seconds.map(|s| Instant::now() + Duration::from_secs_f64(s)) }
     }
 
-    /// A limit for the next part of the search: a part of the time that is left, or so many rounds.
+    /// Returns a limit for the next part of the search: a part of the time that is left, or `rounds` rounds without a
+    /// time limit.
     pub(crate) fn limit(&self, part_of_time: f64, rounds: u64) -> Limit {
         match self.end {
             None => Limit::rounds(rounds),
@@ -52,7 +53,7 @@ impl SearchClock {
         }
     }
 
-    /// Whether the time is up.
+    /// Returns whether the time is up.
     pub(crate) fn is_over(&self) -> bool {
         self.end.is_some_and(|end| Instant::now() >= end)
     }

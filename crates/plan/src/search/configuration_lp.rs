@@ -4,15 +4,15 @@
 //! primal:  least Σ_s x_s      with  Σ_s a_st x_s ≥ n_t  for each type t,  x ≥ 0      (x_s GPUs hold set s)
 //! dual:    most  Σ_t n_t π_t  with  Σ_t a_st π_t ≤ 1    for each set s,   0 ≤ π ≤ 1
 //! ```
-//! Gilmore and Gomory, "A linear programming approach to the cutting-stock problem" (Operations Research
-//! 1961), with co-locations in the place of cutting patterns. The dual is solved over a few sets; those
-//! that it violates (`super::pricing`) are added until few are found quickly. Then its prices are lowered until no
-//! set costs too much ([`Pricing::lower`]). Whatever the solver's accuracy, any π ≥ 0 proves
+//! Gilmore and Gomory, "A linear programming approach to the cutting-stock problem" (Operations Research 1961), with
+//! co-locations in the place of cutting patterns. The dual is solved over a few sets; sets whose constraints it
+//! violates (`super::pricing`) are added until a quick search finds few. Then its prices are lowered until no set
+//! costs too much ([`Pricing::lower`]). Whatever the solver's accuracy, any π ≥ 0 proves
 //!
 //! ```text
 //! GPUs ≥ Σ_t n_t π_t / max(1, max_s Σ_t a_st π_t)
 //! ```
-//! (Farley, Operations Research 1990), and that is the bound that is reported.
+//! (Farley, Operations Research 1990), which is the bound that is reported.
 
 use super::super::bound::round_up;
 use super::clock::SearchClock;
@@ -21,28 +21,28 @@ use super::master::Master;
 use super::pricing::{LEAST_PRICE, Priced, Pricing};
 use std::collections::BTreeSet;
 
-/// Rounds of row generation after which the best bound so far has to do.
+/// Maximum number of rounds of row generation; then the best bound so far is used.
 const MOST_ROUNDS: usize = 400;
 
-/// Feasible co-locations that are listed at most to prove a bound.
+/// Maximum number of feasible co-locations that are listed to prove a bound.
 const MOST_SETS: usize = 1_500_000;
 
-/// A quick search is for sets whose price exceeds 1 by this much.
+/// A quick search looks for sets whose price exceeds 1 by this much.
 const QUICK_TOLERANCE: f64 = 1e-2;
 
-/// So many sets of smoothed prices are enough for a round.
+/// Number of sets under smoothed prices that is enough for a round.
 const ENOUGH_SETS: usize = 10;
 
 /// A set that costs less than 1 by this much is forgotten; it is found again if it matters.
 const FORGOTTEN: f64 = 0.1;
 
-/// Extensions of co-locations that exhaustive searches may try in all to prove a whole number of GPUs.
+/// Number of extensions of co-locations that exhaustive searches may try in total to prove a whole number of GPUs.
 const MOST_STEPS: u64 = 20_000_000;
 
 /// The same for a sharper bound that rounds up to the same number.
 const MOST_SHARPENING_STEPS: u64 = 2_000_000;
 
-/// How far a price may exceed 1 in a bound that is as sharp as it gets.
+/// Amount by which a price may exceed 1 in the sharpest bound.
 const PRICE_TOLERANCE: f64 = 1e-7;
 
 /// Whether the linear program is solved to the end.
@@ -54,12 +54,12 @@ pub(crate) enum Proof {
     Waived,
 }
 
-/// What the linear program says.
+/// The result of the linear program.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LpResult {
     /// The proven lower bound before it is rounded up.
     pub bound: f64,
-    /// How many GPUs hold each set; those above zero.
+    /// The sets with the number of GPUs that hold each, where it is above zero.
     pub chosen: Vec<(FeasibleSet, f64)>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn solve(
             break;
         }
         master.solve()?;
-        // What costs next to nothing is left out of searches, and must not count.
+        // Types with negligible prices are left out of searches, and must not count.
         let price = |price: &f64| Some(*price).filter(|p| *p > LEAST_PRICE).unwrap_or(0.0);
         let prices: Vec<f64> = master.prices.iter().map(price).collect();
         let worth = |prices: &[f64]| -> f64 {
@@ -96,8 +96,8 @@ pub(crate) fn solve(
         };
         let value = worth(&prices);
         let mut new: Vec<FeasibleSet> = Vec::new();
-        // As long as a quick search finds something, it will do. Prices halfway to those of the rounds before
-        // swing less, and what costs too much under them matters more (Neame 1999).
+        // As long as a quick search finds enough, it is sufficient. Prices halfway to those of earlier rounds
+        // oscillate less, and sets that cost too much under them matter more (Neame 1999).
         let halfway = |(p, c): (&f64, &f64)| f64::midpoint(*p, *c);
         if is_quick && all.is_none() {
             centre = prices.iter().zip(&centre).map(halfway).collect();
@@ -110,7 +110,7 @@ pub(crate) fn solve(
             is_quick = new.len() >= ENOUGH_SETS;
         }
         if new.len() < ENOUGH_SETS {
-            // Nothing raises a bound beyond the known plan, or the program's value, rounded up.
+            // No bound exceeds the GPUs of the known plan, or the program's value, rounded up.
             let most = upper.min(round_up(value));
             let proven = round_up(bound);
             let is_proven = proven >= most;
@@ -124,7 +124,7 @@ pub(crate) fn solve(
             if is_proven || worth(&centre) <= goal {
                 centre.clone_from(&prices);
             }
-            // Half of what may be lost is lost to what costs a little too much.
+            // Half of the slack of the bound is spent on sets that cost slightly more than 1.
             let enough = f64::midpoint(1.0, worth(&centre) / goal).max(1.0 + PRICE_TOLERANCE);
             let mut lowered = centre.clone();
             let budget = if is_proven { MOST_SHARPENING_STEPS } else { MOST_STEPS };
@@ -161,7 +161,7 @@ pub(crate) fn solve(
     Some(LpResult { bound, chosen: master.chosen() })
 }
 
-/// Leaves those of some sets that are not known, each once.
+/// Keeps only the new sets that are not known, each once.
 fn forget_known(new: &mut Vec<FeasibleSet>, known: &[FeasibleSet]) {
     let mut seen: BTreeSet<&[u16]> = known.iter().map(|set| set.types.as_slice()).collect();
     let is_new: Vec<bool> = new.iter().map(|set| seen.insert(&set.types)).collect();
@@ -169,7 +169,8 @@ fn forget_known(new: &mut Vec<FeasibleSet>, known: &[FeasibleSet]) {
     new.retain(|_| is_new.next().unwrap_or(false));
 }
 
-/// The dearest of all co-locations, and for each type the dearest with it that costs more than `enough`.
+/// Returns the highest price of all co-locations, and for each type the most expensive one with it that costs more
+/// than `enough`.
 fn dearest(all: &[FeasibleSet], prices: &[f64], enough: f64) -> Priced {
     let mut highest = enough;
     let mut dearest: Vec<(f64, usize)> = vec![(enough, usize::MAX); prices.len()];

@@ -2,24 +2,24 @@
 //! the GPU.
 //!
 //! Among n members a workload needs at least the share that it has beside n − 1 of the mildest neighbours
-//! (`super::neighbours`), so a GPU with n members holds at most those whose weights for n add up to it.
-//! The configuration LP over all such fillings is a relaxation of the one over co-locations; its columns
-//! are priced by a knapsack with a limit on the number of members, exactly and quickly. Workloads with the
-//! same weights are one item, without loss.
+//! (`super::neighbours`), so a GPU with n members can only hold workloads whose weights for n fit into it together.
+//! The configuration LP over all such fillings is a relaxation of the one over co-locations; its columns are priced
+//! by a knapsack with a limit on the number of members, exactly and quickly. Workloads with the same weights are one
+//! item, without loss.
 
 use super::super::bound::round_up;
 use super::pricing::{KnapsackBound, LEAST_PRICE};
 use microlp::{ComparisonOp, OptimizationDirection, Problem};
 use std::collections::BTreeMap;
 
-/// Rounds of column generation after which the best bound so far has to do.
+/// Maximum number of rounds of column generation; then the best bound so far is used.
 const MOST_ROUNDS: usize = 120;
 
 /// A filling is worth adding when its price exceeds 1 by this much.
 const PRICE_TOLERANCE: f64 = 1e-6;
 
-/// The lower bound, not rounded; `weights` holds for each workload its least shares alone, beside one
-/// other, …. `None` when the solver fails numerically.
+/// Returns the lower bound, not rounded; `weights` holds for each workload its least shares alone, beside one other,
+/// …. `None` when the solver fails numerically.
 pub(crate) fn bound(weights: &[Vec<u32>], whole: u32) -> Option<f64> {
     let mut counted: BTreeMap<&[u32], u32> = BTreeMap::new();
     for of in weights {
@@ -43,7 +43,7 @@ pub(crate) fn bound(weights: &[Vec<u32>], whole: u32) -> Option<f64> {
     for _ in 0..MOST_ROUNDS {
         let prices = dual(&rows, &counts)?;
         let most = worth(&prices);
-        // Halfway to the best prices so far, which keeps the prices from swinging (Wentges 1997).
+        // Prices halfway to the best ones so far oscillate less (Wentges 1997).
         let halfway: Vec<f64> =
             prices.iter().zip(&centre).map(|(p, c)| 0.5 * p + 0.5 * c).collect();
         let mut new = Vec::new();
@@ -70,8 +70,8 @@ pub(crate) fn bound(weights: &[Vec<u32>], whole: u32) -> Option<f64> {
     Some(bound)
 }
 
-/// The highest price of any filling, and for each item the dearest filling with it that costs more than
-/// `enough`.
+/// Returns the highest price of any filling, and for each item the most expensive filling with it that costs more
+/// than `enough`.
 fn price(
     by_members: &[Vec<u32>],
     prices: &[f64],
@@ -100,7 +100,7 @@ fn price(
     (highest, dearest.into_iter().map(|(_, set)| set).filter(|set| !set.is_empty()).collect())
 }
 
-/// Prices under some of the fillings.
+/// Returns the best prices under some of the fillings.
 fn dual(rows: &[Vec<usize>], counts: &[f64]) -> Option<Vec<f64>> {
     let mut problem = Problem::new(OptimizationDirection::Maximize);
     let prices: Vec<_> = counts.iter().map(|n| problem.add_var(*n, (0.0, 1.0))).collect();

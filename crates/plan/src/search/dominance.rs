@@ -1,18 +1,19 @@
-//! Which batch sizes a bound may leave out: those that another does without harm, whoever the neighbours are.
+//! The batch sizes that a bound may leave out, since another one can replace them whatever the neighbours are.
 //!
-//! A *state* of a demand is a batch size with a share r. Among n members, with D the disturbance of the others and
-//! P all power but its own ([`igniter_model::predictor::Additive`]), it meets the demand where
+//! A *state* of a demand is a batch size with a share r. Among n members, with D the disturbance by the others and P
+//! all power but its own ([`igniter_model::predictor::Additive`]), it meets the demand where
 //!
 //! ```text
 //! s(n) / L + (a / L) (1 + k D) ≤ φ(P + p)
 //! ```
-//! L how long the batch may execute at full clock, a its active time, s the wait for its kernels, k the sensitivity
-//! of its model, p its power, φ the clock ratio, which falls with power. A state that takes no larger share, disturbs
-//! the others no more, draws no more power, and has no larger left side for any n and any D ≥ 0 can take the place of
-//! another in every co-location that works; the others feel no more than before. The left side is linear in
-//! s and in D, so it is enough to compare a / L, and the whole at D = 0 for the least and the greatest s.
+//! where L is how long the batch may execute at full clock, a its active time, s the wait for its kernels, k the
+//! sensitivity of its model, p its power, and φ the clock ratio, which falls with power. A state can replace another
+//! in every feasible co-location if it takes no larger share, disturbs the others no more, draws no more power, and
+//! has no larger left side for any n and any D ≥ 0: the others are then affected no more than before. The left side
+//! is linear in s and in D, so it is enough to compare a / L, and the whole at D = 0 for the least and the greatest
+//! s.
 //!
-//! A batch size is superfluous when each of its states has such a state among the batch sizes that stay.
+//! A batch size is superfluous when each of its states can be replaced by a state of a batch size that stays.
 
 use super::super::presences::{Offer, Presences};
 use super::super::sizing::Sized;
@@ -21,8 +22,8 @@ use igniter_model::predictor::Presence;
 /// A state must be better by this part where rounding might decide.
 const CLEAR: f64 = 1.0 - 1e-12;
 
-/// Those of a demand's batch sizes that no others make superfluous, among at most so many members, in the same
-/// order. Every size is one that works alone.
+/// Returns those of a demand's batch sizes that no others make superfluous, among at most `members` members, in the
+/// same order. Every size is one that works alone.
 pub(crate) fn undominated(
     presences: &mut Presences<'_>,
     sizes: &[Sized],
@@ -37,7 +38,7 @@ pub(crate) fn undominated(
         among.iter().copied().fold(0.0, f64::max),
     ];
     let mut stays = vec![true; sizes.len()];
-    // Large batch sizes are the likeliest to be superfluous.
+    // Large batch sizes are the most likely to be superfluous.
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(sizes[index].batch));
     for &index in &order {
@@ -48,7 +49,7 @@ pub(crate) fn undominated(
     sizes.iter().zip(stays).filter(|(_, stays)| *stays).map(|(sized, _)| *sized).collect()
 }
 
-/// Whether every state of an offer has a better one among the others.
+/// Returns whether every state of an offer has a better one among the others.
 fn is_superfluous(
     presences: &Presences<'_>,
     of: &Offer,
@@ -57,7 +58,7 @@ fn is_superfluous(
 ) -> bool {
     let row = presences.row(of);
     let first = of.least as usize;
-    // For each share, the offers that have not been shown to be worse at a smaller one are tried first.
+    // For each share, the offer that was better at the last one is tried first.
     let mut last = 0;
     (first..=row.len()).all(|units| {
         let now = &row[units - 1];
@@ -78,8 +79,8 @@ fn is_superfluous(
     })
 }
 
-/// The state of an offer with the largest share of at most so many units that brings along no more than another:
-/// of those, the one with the shortest active time.
+/// Returns the state of an offer with the largest share of at most `units` units that has no more disturbance and
+/// power than `than`: of those states, the one with the shortest active time.
 fn best_state<'s>(
     presences: &'s Presences<'_>,
     offer: &Offer,
@@ -91,7 +92,7 @@ fn best_state<'s>(
     (offer.least as usize..=units).rev().map(|units| &row[units - 1]).find(|p| milder(p))
 }
 
-/// Whether a state needs no more room to breathe than another, for any neighbours.
+/// Returns whether a state has no larger left side than another, for any neighbours.
 fn takes_the_place(
     better: &Offer,
     state: &Presence,

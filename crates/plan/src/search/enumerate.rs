@@ -1,8 +1,8 @@
 //! Lists every co-location of distinct workloads that one GPU can hold.
 //!
-//! Feasible co-locations are closed under taking members away (see the head of [`super`]), so they are
-//! found by adding members in a fixed order to those found before, each with every combination of batch
-//! sizes that still works (the *apriori* idea of frequent-set mining, depth first).
+//! Feasible co-locations are closed under removing members (see the head of [`super`]), so they are found by adding
+//! members in a fixed order to those found before, each with every combination of batch sizes that still works (the
+//! *apriori* idea of frequent-set mining, depth first).
 
 use super::super::shares::{PendingWorkload, ShareFitter, total};
 use super::types::Type;
@@ -12,7 +12,7 @@ use super::types::Type;
 pub(crate) struct FeasibleSet {
     /// Types, ascending; repeated for each copy.
     pub types: Vec<u16>,
-    /// The least sum of shares over all batch sizes, in units, where it was asked for.
+    /// The least sum of shares over all batch sizes, in units, where it was requested.
     pub total: u32,
 }
 
@@ -29,7 +29,7 @@ impl Way {
     }
 }
 
-/// All feasible sets of the types, each used at most once.
+/// Returns all feasible sets of the types, each type used at most once.
 pub(crate) fn feasible_sets(fitter: &mut ShareFitter<'_>, types: &[Type]) -> Vec<FeasibleSet> {
     let mut found = Vec::new();
     visit(fitter, types, &mut Vec::new(), &[Way::default()], &mut found);
@@ -57,8 +57,8 @@ fn visit(
     }
 }
 
-/// Every way to add a type to a co-location that is of use: once one is known, another must take fewer
-/// units than all others, or at most `extensible`, so that something may be added to it.
+/// Returns every useful way to add a type to a co-location: once one is known, another must take fewer units than all
+/// others, or at most `extensible`, so that something may be added to it.
 pub(crate) fn extend(
     fitter: &mut ShareFitter<'_>,
     types: &[Type],
@@ -93,7 +93,7 @@ pub(crate) fn extend(
     longer
 }
 
-/// The seats of a set with the least sum of shares, over all batch sizes; `None` where it is not feasible.
+/// Returns the seats of a set with the least sum of shares, over all batch sizes; `None` where it is not feasible.
 pub(crate) fn best_seats(
     fitter: &mut ShareFitter<'_>,
     types: &[Type],

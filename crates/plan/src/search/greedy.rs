@@ -3,10 +3,10 @@
 use super::packing::{Bin, Packer};
 use super::types::Type;
 
-/// GPUs with the same free units of which this many are tried.
+/// Number of GPUs that are tried for each number of free units.
 const TRIED_FOR_EACH_ROOM: usize = 3;
 
-/// GPUs tried in all before a new one is opened.
+/// Number of GPUs that are tried in total before a new one is opened.
 const TRIED: usize = 24;
 
 /// Packs the items (indices into `types`) in the given order: each goes to the fullest of the tried GPUs

@@ -1,5 +1,5 @@
-//! Large-neighbourhood search: empties a few GPUs, packs their workloads anew in a random order, and
-//! keeps what is no worse.
+//! Large-neighbourhood search: empties a few GPUs, packs their workloads anew in a random order, and keeps results
+//! that are no worse.
 //!
 //! Worse means a smaller sum of squared free units: at the same number of GPUs, few with much room are
 //! better than many with little, because one of them may become empty. Shaw, "Using constraint
@@ -12,12 +12,13 @@ use super::types::Type;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// At most this many GPUs are emptied together.
+/// Maximum number of GPUs that are emptied together.
 const MOST_EMPTIED: usize = 5;
 
-/// Searches of at least so many rounds sometimes keep what is a little worse, so that they do not end where no small
-/// change helps: by at most so many squared units, which fall to none within so many rounds, again and again. (Dueck and
-/// Scheuer, "Threshold accepting", J. Comput. Phys. 1990.) The number of GPUs never rises.
+/// Searches of at least `LONG` rounds sometimes keep slightly worse results, so that they do not get stuck where no
+/// small change helps. Results may be worse by at most `HOTTEST` squared units; this limit falls to 0 within
+/// `COOLING` rounds, again and again. (Dueck and Scheuer, "Threshold accepting", J. Comput. Phys. 1990.) The number
+/// of GPUs never rises.
 const LONG: u64 = 1_000_000;
 const HOTTEST: u64 = 6;
 const COOLING: u64 = 500_000;
@@ -30,12 +31,12 @@ impl Choices {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
-    /// A number of at most `most`.
+    /// Returns a random number of at most `most`.
     fn up_to(&mut self, most: u64) -> u64 {
         self.0.next_u64() % (most + 1)
     }
 
-    /// A number below `below`, which is not zero.
+    /// Returns a random number below `below`, which must not be zero.
     pub(crate) fn below(&mut self, below: usize) -> usize {
         usize::try_from(self.0.next_u64() % below as u64).expect("it is below a usize")
     }
@@ -69,7 +70,7 @@ pub(crate) fn improve(
             before += worth(bins[index].used);
             for seat in &bins[index].seats {
                 let least = types[seat.workload].least();
-                // Up to a quarter larger than it is, so that the order by size varies.
+                // Sizes are raised by up to a quarter at random, so that the order by size varies.
                 let jitter = u32::try_from(choices.below(1 + least as usize * 4)).unwrap_or(0);
                 items.push((least * 16 + jitter, seat.workload));
             }
@@ -109,8 +110,8 @@ fn choose(bins: &[Bin], emptied: &mut Vec<usize>, choices: &mut Choices) {
     }
 }
 
-/// Packs items into at most the given GPUs, each into the one where it leaves least room (`tight`) or the
-/// first that has room; returns how many were needed.
+/// Packs items into at most the given GPUs, each into the one where it leaves least room (`tight`) or the first that
+/// has room; returns the number of GPUs needed.
 fn refill(
     packer: &mut Packer<'_>,
     types: &[Type],

@@ -1,31 +1,32 @@
-//! The linear program over some co-locations, solved by the revised simplex method (Dantzig 1953): it goes on from where it
-//! was when co-locations are added, which a few exchanges then take in.
+//! The linear program over some co-locations, solved by the revised simplex method (Dantzig 1953): when co-locations
+//! are added, it goes on from the last basis, and a few exchanges take them in.
 //!
 //! ```text
 //! least Σ_s x_s  with  Σ_s a_st x_s ≥ n_t  for each type t,  x ≥ 0
 //! ```
-//! The inverse of the basis is written out: there are a few hundred types, and co-locations have few members. Prices are
-//! those of the dual program. Nothing that is proven rests on their accuracy ([`super::configuration_lp`]).
+//! The inverse of the basis is stored in full: there are a few hundred types, and co-locations have few members.
+//! Prices are those of the dual program. No proof rests on their accuracy ([`super::configuration_lp`]).
 
 use super::enumerate::FeasibleSet;
 
-/// What costs too much by less than this is left alone.
+/// Variables that cost too much by less than this are ignored.
 const TOLERANCE: f64 = 1e-9;
 
-/// No exchange has a pivot nearer to 0.
+/// Least absolute value of a pivot.
 const LEAST_PIVOT: f64 = 1e-8;
 
-/// The inverse is made anew after so many exchanges.
+/// The inverse is recomputed after this many exchanges.
 const RENEWED: usize = 1_000;
 
-/// Exchanges at most, for each type.
+/// Maximum number of exchanges for each type.
 const MOST_EXCHANGES: usize = 1_000;
 
-/// Types are wanted by up to this part more than they are, each by another: then no two basic values reach 0 together, and
-/// exchanges cannot go in circles (Charnes, "Optimality and degeneracy in linear programming", Econometrica 1952).
+/// The wanted number of each type is raised by up to this part, each by a different one: then no two basic values
+/// reach 0 together, and exchanges cannot cycle (Charnes, "Optimality and degeneracy in linear programming",
+/// Econometrica 1952).
 const SPREAD: f64 = 1e-8;
 
-/// What is in the basis: a co-location, or more of a type than is wanted.
+/// A variable in the basis: a co-location, or the surplus of a type beyond the wanted number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Basic {
     Set(usize),
@@ -37,17 +38,17 @@ pub(super) struct Master<'c> {
     counts: &'c [f64],
     pub sets: Vec<FeasibleSet>,
     basis: Vec<Basic>,
-    /// By type, then by place in the basis.
+    /// Inverse of the basis, by type, then by place in the basis.
     inverse: Vec<f64>,
-    /// By place in the basis.
+    /// Values of the basic variables, by place in the basis.
     values: Vec<f64>,
-    /// By type; 1 at most, since each type alone is a set.
+    /// Prices by type; at most 1, since each type alone is a set.
     pub prices: Vec<f64>,
     exchanges: usize,
 }
 
 impl<'c> Master<'c> {
-    /// With the co-locations of one member each, and others.
+    /// Makes the program with the co-locations of one member each, and the given ones.
     pub(super) fn new(counts: &'c [f64], mut sets: Vec<FeasibleSet>) -> Self {
         let index = |of| u16::try_from(of).expect("few types are priced");
         sets.extend((0..counts.len()).map(|of| FeasibleSet { types: vec![index(of)], total: 0 }));
@@ -68,12 +69,12 @@ impl<'c> Master<'c> {
         master
     }
 
-    /// What a set costs.
+    /// Returns the cost of a set.
     pub(super) fn cost(&self, set: &FeasibleSet) -> f64 {
         set.types.iter().map(|&of| self.prices[usize::from(of)]).sum()
     }
 
-    /// Finds the best prices under the sets; `None` where rounding is in the way.
+    /// Finds the best prices under the sets; `None` where rounding prevents it.
     pub(super) fn solve(&mut self) -> Option<()> {
         for _ in 0..MOST_EXCHANGES * self.counts.len().max(1) {
             let Some(entering) = self.entering() else { return Some(()) };
@@ -85,7 +86,7 @@ impl<'c> Master<'c> {
         None
     }
 
-    /// What is too dear by most.
+    /// Returns the variable that costs too much by most, if there is one.
     fn entering(&self) -> Option<Basic> {
         let sets = self.sets.iter().enumerate();
         let sets = sets.map(|(place, set)| (self.cost(set) - 1.0, Basic::Set(place)));
@@ -94,7 +95,7 @@ impl<'c> Master<'c> {
         too_dear.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, entering)| entering)
     }
 
-    /// A column in terms of the basis.
+    /// Returns a column in terms of the basis.
     fn column(&self, of: Basic) -> Vec<f64> {
         let count = self.counts.len();
         let mut column = vec![0.0; count];
@@ -111,7 +112,7 @@ impl<'c> Master<'c> {
         column
     }
 
-    /// Takes something into the basis, in place of what is first to reach 0 then.
+    /// Takes a variable into the basis, in place of the one that reaches 0 first.
     fn exchange(&mut self, entering: Basic) -> Option<()> {
         let count = self.counts.len();
         let column = self.column(entering);
@@ -143,11 +144,11 @@ impl<'c> Master<'c> {
         Some(())
     }
 
-    /// Makes everything anew from the basis, by elimination with the largest pivots; false where that fails.
+    /// Recomputes everything from the basis, by elimination with the largest pivots; returns false where that fails.
     fn renew(&mut self) -> bool {
         let count = self.counts.len();
         self.exchanges = 0;
-        // Row by row, the basis and beside it what becomes its inverse.
+        // Row by row: the basis, and beside it the matrix that becomes its inverse.
         let width = 2 * count;
         let mut rows = vec![0.0_f64; count * width];
         for (place, basic) in self.basis.iter().enumerate() {
@@ -202,7 +203,7 @@ impl<'c> Master<'c> {
         true
     }
 
-    /// The values of the basis where so much of each type is wanted.
+    /// Returns the values of the basic variables where `wanted` of each type is wanted.
     fn values_of(&self, wanted: impl Iterator<Item = f64>) -> Vec<f64> {
         let count = self.counts.len();
         let mut values = vec![0.0; count];
@@ -212,7 +213,7 @@ impl<'c> Master<'c> {
         values
     }
 
-    /// Adds sets, and forgets those that cost less than this, but for single members.
+    /// Adds sets, and forgets those that cost at most `least`, except single members and those in the basis.
     pub(super) fn replace(&mut self, least: f64, new: Vec<FeasibleSet>) {
         let mut basic = vec![false; self.sets.len()];
         for of in &self.basis {
@@ -237,7 +238,7 @@ impl<'c> Master<'c> {
         self.sets = kept;
     }
 
-    /// How often each set is used; those that are.
+    /// Returns the sets that are used, each with how often it is used.
     pub(super) fn chosen(&self) -> Vec<(FeasibleSet, f64)> {
         let values = self.values_of(self.counts.iter().copied());
         let used = self.basis.iter().zip(values).filter(|(_, value)| *value > 1e-9);
@@ -252,7 +253,7 @@ impl<'c> Master<'c> {
     }
 }
 
-/// Numbers from 0 to 1 with no pattern (a Weyl sequence).
+/// Returns numbers from 0 to 1 with no pattern (a Weyl sequence).
 #[expect(clippy::cast_precision_loss, reason = "few types are priced")]
 fn spread(of: usize) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_8;

@@ -1,9 +1,9 @@
-//! What the planners `exact` and `optimal` and the lower bounds are built from.
+//! The building blocks of the planners `exact` and `optimal` and of the lower bounds.
 //!
-//! All of it works with any predictor; what it proves assumes one thing ([`super::assumptions`] checks it): that another member, a larger batch
-//! demand or a larger share of somebody else never lets a member meet its demand with *fewer* SMs. Then
-//! the least shares of a set of members with given batches exist and are found by growing them from
-//! below (`super::shares::ShareFitter::grow`), and every part of a co-location that works, works.
+//! All of them work with any predictor. Their proofs rest on one assumption, which [`super::assumptions`] checks:
+//! another member, a larger batch demand or a larger share of another member never lets a member meet its demand with
+//! *fewer* SMs. Then the least shares of a set of members with given batches exist and are found by growing them from
+//! below (`super::shares::ShareFitter::grow`), and every subset of a feasible co-location is feasible.
 
 pub(super) mod classes;
 pub(super) mod clock;

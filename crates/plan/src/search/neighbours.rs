@@ -1,10 +1,10 @@
-//! The least share that a workload can have among n members of one GPU, whoever the others are.
+//! The least share that a workload can have among n members of one GPU, whatever the others are.
 //!
-//! A neighbour acts on a workload through two things that add up over neighbours: the power that it draws,
-//! and how much it slows the workload at full clock. That is so in iGniter's model (power, and L2 use);
-//! with a predictor for which it is not so, weights are what each needs alone. A neighbour that has less of both
-//! than another disturbs less, so only those that none undercuts in both (the Pareto front) have to be
-//! tried, in every combination, each at the least share that it has alone.
+//! A neighbour affects a workload through two quantities that add up over neighbours: the power that it draws, and
+//! how much it slows the workload at full clock. This holds in iGniter's model (power, and L2 use); with a predictor
+//! for which it does not hold, weights are what each workload needs alone. A neighbour that has less of both than
+//! another disturbs less, so only those that no other undercuts in both (the Pareto front) have to be tried, in every
+//! combination, each at the least share that it has alone.
 
 use super::super::PlanRequest;
 use super::super::shares::{PendingWorkload, ShareFitter};
@@ -12,7 +12,7 @@ use super::types::Type;
 use igniter_model::units::SmUnits;
 use rayon::prelude::*;
 
-/// At most this many neighbours are tried in combination; with more, a workload needs no less.
+/// Returns the maximum number of neighbours that are tried in combination; with more, a workload needs no less.
 fn most_neighbours(types: usize) -> usize {
     match types {
         0..=200 => 4,
@@ -21,7 +21,7 @@ fn most_neighbours(types: usize) -> usize {
     }
 }
 
-/// The least shares of each type alone, beside one other, beside two, … in units, as long as it fits.
+/// Returns the least shares of each type alone, beside one other, beside two, … in units, as long as it fits.
 pub(crate) fn weights(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<u32>> {
     let fronts = fronts(request, types);
     let lightest = types.iter().map(Type::least).min().unwrap_or(1);
@@ -43,8 +43,8 @@ pub(crate) fn weights(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<u32>
         .collect()
 }
 
-/// For each model the neighbours that none undercuts both in power and in disturbance of it; empty for
-/// models that no type has.
+/// Returns, for each model, the neighbours that no other undercuts both in power and in disturbance of the model;
+/// empty for models that no type has.
 fn fronts(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<PendingWorkload>> {
     let mut fitter = ShareFitter::new(request);
     let mut seats = Vec::new();
@@ -76,7 +76,7 @@ fn fronts(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<PendingWorkload>
     (0..request.predictor().models().len()).map(front).collect()
 }
 
-/// All multisets of `size` seats.
+/// Returns all multisets of `size` seats.
 fn combinations(front: &[PendingWorkload], size: usize) -> Vec<Vec<PendingWorkload>> {
     let mut all: Vec<(usize, Vec<PendingWorkload>)> = vec![(0, Vec::new())];
     for _ in 0..size {
@@ -92,7 +92,7 @@ fn combinations(front: &[PendingWorkload], size: usize) -> Vec<Vec<PendingWorklo
     all.into_iter().map(|(_, chosen)| chosen).collect()
 }
 
-/// The least share of a type alone, beside one, beside two others, … as long as it fits.
+/// Returns the least share of a type alone, beside one, beside two others, … as long as it fits.
 fn shares_among(
     fitter: &mut ShareFitter<'_>,
     of: &Type,

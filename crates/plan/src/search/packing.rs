@@ -1,4 +1,4 @@
-//! GPUs that are being filled: what greedy and local search work on.
+//! GPUs that are being filled, for greedy and local search.
 
 use super::super::shares::{PendingWorkload, ShareFitter, total};
 use super::types::Type;
@@ -24,13 +24,13 @@ impl<'p> Packer<'p> {
         Self { fitter, trial: Vec::new(), best: Vec::new() }
     }
 
-    /// The units in use if one more of a type is added, with the batch size for which they are fewest;
-    /// `None` when there is no room. [`Self::take`] then makes it so.
+    /// Returns the units in use after adding one more workload of a type, with the batch size for which they are
+    /// fewest; `None` when there is no room. [`Self::take`] then applies the addition.
     pub(crate) fn try_add(&mut self, bin: &Bin, of: usize, kind: &Type) -> Option<u32> {
         self.try_add_within(bin, of, kind, self.fitter.whole())
     }
 
-    /// The same, when no more than `most` units may be in use.
+    /// Does the same as [`Self::try_add`], with at most `most` units in use.
     pub(crate) fn try_add_within(
         &mut self,
         bin: &Bin,
@@ -56,7 +56,7 @@ impl<'p> Packer<'p> {
         least
     }
 
-    /// Puts what the last successful try made into the bin that it was made for.
+    /// Applies the last successful try to the bin for which it was made.
     pub(crate) fn take(&mut self, bin: &mut Bin, used: u32) {
         std::mem::swap(&mut bin.seats, &mut self.best);
         bin.used = used;

@@ -11,16 +11,16 @@ pub(crate) struct Partition {
     pub total: u32,
 }
 
-/// The best partition of workloads `0..count` into sets of distinct workloads; `None` when some workload
-/// is in no set.
+/// Returns the best partition of workloads `0..count` into sets of distinct workloads; `None` when some workload is
+/// in no set.
 ///
 /// ```text
 /// best(M) = min over sets s ⊆ M with the lowest workload of M:  (1, total(s)) + best(M \ s)
 /// ```
-/// compared first by GPUs, then by shares. 2^count · sets steps.
+/// Candidates are compared first by GPUs, then by shares. This takes 2^count · sets steps.
 pub(crate) fn best_partition(count: usize, sets: &[FeasibleSet]) -> Option<Partition> {
     let mask = |set: &FeasibleSet| set.types.iter().fold(0_usize, |m, t| m | 1 << t);
-    // By lowest member.
+    // The sets by their lowest member.
     let mut by_lowest: Vec<Vec<(usize, u32, usize)>> = vec![Vec::new(); count];
     for (index, set) in sets.iter().enumerate() {
         by_lowest[usize::from(set.types[0])].push((mask(set), set.total, index));

@@ -1,11 +1,11 @@
-//! The dearest co-location that one GPU can hold, given a price for each type.
+//! The search for the most expensive co-location that one GPU can hold, given a price for each type.
 //!
-//! Depth-first search over co-locations of n members in a fixed order of types, for each n, each extended
-//! with every combination of batch sizes that still works. A branch is cut where even the best filling of
-//! its free units by a knapsack cannot beat what is known. The weight of a type in that knapsack is the
-//! least share that it can have among n members (`super::neighbours`).
+//! Depth-first search over co-locations of n members in a fixed order of types, for each n, each extended with every
+//! combination of batch sizes that still works. A branch is cut where even the best knapsack filling of its free
+//! units cannot beat the best co-location known. The weight of a type in that knapsack is the least share that it can
+//! have among n members (`super::neighbours`).
 //!
-//! Where members feel each other only through sums, `super::relaxed` searches instead, to the end if asked.
+//! Where members affect each other only through sums, `super::relaxed` searches instead, exhaustively if requested.
 
 use super::super::shares::{ShareFitter, total};
 use super::super::{Margin, PlanRequest};
@@ -16,42 +16,42 @@ use super::types::Type;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Extensions of co-locations that a search tries from each first type before it gives up: what remains
-/// is found sooner by listing all ([`Pricing::list`]).
+/// Number of extensions of co-locations that a search tries from each first type before it gives up: the rest is
+/// found faster by listing all ([`Pricing::list`]).
 const MOST_STEPS: u64 = 300;
 
-/// The same where members feel each other only through sums: steps are quicker then.
+/// The same where members affect each other only through sums: steps are faster then.
 const MOST_QUICK_STEPS: u64 = 3_000;
 
 /// Types with lower prices are left out of searches: a bound must not count them.
 pub(crate) const LEAST_PRICE: f64 = 1e-9;
 
-/// An exhaustive search looks at so many first types together.
+/// Number of first types that an exhaustive search handles together.
 const ROOTS: usize = 32;
 
 /// A price is lowered by this factor beyond what is needed.
 const BELOW: f64 = 1.0 - 1e-12;
 
-/// Of what is found from each first type, so many of the dearest are of interest.
+/// Number of the most expensive co-locations that are kept of those found from each first type.
 const KEPT: usize = 6;
 
-/// What is known of the types once and for all.
+/// Data about the types that does not depend on prices.
 pub(crate) struct Pricing<'r, 'p, 't> {
     request: &'r PlanRequest<'p>,
     types: &'t [Type],
-    /// Where members feel each other only through sums.
+    /// Present where members affect each other only through sums.
     relaxed: Option<Relaxed<'p>>,
-    /// `weights[n − 1][t]`: least share of a type among n members, in units; more than a GPU where it
-    /// cannot be.
+    /// `weights[n − 1][t]`: least share of a type among n members, in units; more than a GPU has where it does not
+    /// fit.
     weights: Vec<Vec<u32>>,
     whole: u32,
 }
 
 /// The result of one search.
 pub(crate) struct Priced {
-    /// No feasible co-location costs more; `None` when the search was not exhaustive.
+    /// A price that no feasible co-location exceeds; `None` when the search was not exhaustive.
     pub highest: Option<f64>,
-    /// For each type the dearest co-location found that starts with it and costs more than asked.
+    /// For each type, the most expensive co-locations found that start with it and cost more than requested.
     pub sets: Vec<FeasibleSet>,
 }
 
@@ -70,7 +70,7 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Self { request, types, relaxed, weights: Vec::new(), whole }
     }
 
-    /// Without the exhaustive search that some predictors allow.
+    /// Prepares pricing without the exhaustive search that some predictors allow.
     pub(crate) fn by_weights(request: &'r PlanRequest<'p>, types: &'t [Type]) -> Self {
         let whole = ShareFitter::new(request).whole();
         let by_type = weights(request, types);
@@ -81,13 +81,13 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Self { request, types, relaxed: None, weights, whole }
     }
 
-    /// Prices that no co-location exceeds: the least shares as parts of a GPU.
+    /// Returns prices under which no co-location costs more than 1: the least shares as parts of a GPU.
     pub(crate) fn least_prices(&self) -> Vec<f64> {
         let price = |t: &Type| f64::from(t.least()) / f64::from(self.whole);
         self.types.iter().map(price).collect()
     }
 
-    /// All feasible co-locations, or `None` when they are more than about `most`.
+    /// Returns all feasible co-locations, or `None` when there are more than about `most`.
     pub(crate) fn list(&self, most: usize) -> Option<Vec<FeasibleSet>> {
         let count = self.types.len();
         let roots: Vec<(usize, usize)> =
@@ -114,8 +114,8 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Some(listed?.into_iter().flatten().collect())
     }
 
-    /// Looks quickly for dear co-locations; those with a price of at most `enough` are skipped. Counts the steps
-    /// that it takes where members feel each other only through sums.
+    /// Searches quickly for expensive co-locations; those with a price of at most `enough` are skipped. Counts its
+    /// steps where members affect each other only through sums.
     pub(crate) fn price(&self, prices: &[f64], enough: f64, steps: &mut u64) -> Priced {
         if let Some(relaxed) = &self.relaxed {
             let knapsacks = relaxed.knapsacks(prices);
@@ -151,10 +151,11 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
     }
 
     /// Lowers prices until no feasible co-location costs more than `enough`, and returns those that did; `None` where
-    /// members feel each other through more than sums. The flag is false when that would take more than `most` steps.
+    /// members affect each other through more than sums. The flag is false when that would take more than `most`
+    /// steps.
     ///
-    /// Searches all co-locations from one first type after another. The members of one that is too dear become cheaper
-    /// in proportion. What has been searched stays searched then: prices only fall.
+    /// Searches all co-locations from one first type after another. The prices of the members of one that is too
+    /// expensive are lowered in proportion. Finished searches stay valid, since prices only fall.
     pub(crate) fn lower(
         &self,
         prices: &mut [f64],
@@ -188,7 +189,7 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
                         if price > enough {
                             let mut lowered: Vec<usize> = members().collect();
                             lowered.dedup();
-                            // A little more, so that rounding does not leave it too dear.
+                            // Lowered slightly more, so that rounding does not leave it too expensive.
                             lowered.iter().for_each(|&of| prices[of] *= enough / price * BELOW);
                         }
                         sets.push(set);
@@ -202,11 +203,11 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
     }
 }
 
-/// What one search from one first type found.
+/// The result of one search from one first type.
 struct PricedColumn {
-    /// Whether it went on to the end.
+    /// True if the search was exhaustive.
     finished: bool,
-    /// The highest price that it met, or what was enough.
+    /// The highest price that it found, or `enough` if none was higher.
     best: f64,
     sets: Vec<FeasibleSet>,
     steps: u64,
@@ -216,7 +217,7 @@ fn most_types(knapsacks: &[relaxed::Knapsacks<'_>]) -> usize {
     knapsacks.iter().map(relaxed::Knapsacks::types).max().unwrap_or(0)
 }
 
-/// Searches from some first types for what costs more than `enough`, with so many steps for each.
+/// Searches from some first types for co-locations that cost more than `enough`, with `steps` steps for each.
 fn search(
     relaxed: &Relaxed<'_>,
     knapsacks: &[relaxed::Knapsacks<'_>],
@@ -238,7 +239,7 @@ fn search(
 }
 
 impl Priced {
-    /// From whether each part of a search finished, its best price, and what costs so much.
+    /// Combines the parts of a search: whether each finished, its best price, and the co-locations that it found.
     fn of(results: Vec<(bool, f64, Vec<FeasibleSet>)>, enough: f64) -> Self {
         let mut priced = Self { highest: Some(enough), sets: Vec::new() };
         for (finished, best, set) in results {
@@ -252,9 +253,9 @@ impl Priced {
 /// The knapsack that bounds co-locations of n members.
 pub(super) struct KnapsackBound {
     members: usize,
-    /// Types by falling price for each unit of weight.
+    /// Types by falling price per unit of weight.
     order: Vec<usize>,
-    /// Of the types in `order`.
+    /// Weights of the types in `order`.
     weights: Vec<u32>,
     /// `fill[(k · (n + 1) + m) · (units + 1) + c]`: the highest price of at most m of the types
     /// `order[k..]` in c units.
@@ -290,12 +291,12 @@ impl KnapsackBound {
         Self { members, order, weights, fill, units }
     }
 
-    /// The least weight of the types `order[k..]`.
+    /// Returns the least weight of the types `order[k..]`.
     fn lightest(&self, k: usize) -> u32 {
         self.weights[k..].iter().copied().min().unwrap_or(0)
     }
 
-    /// The highest price of at most `members` of the types `order[k..]` in that many units.
+    /// Returns the highest price of at most `members` of the types `order[k..]` in `units` units.
     pub(super) fn fill(&self, k: usize, members: usize, units: u32) -> f64 {
         let row = self.units + 1;
         self.fill[(k * (self.members + 1) + members) * row + units as usize]
@@ -303,7 +304,7 @@ impl KnapsackBound {
 }
 
 impl KnapsackBound {
-    /// The types that make up [`Self::fill`] from the first type on.
+    /// Returns the types that make up [`Self::fill`] from the first type on.
     pub(super) fn filling(&self, prices: &[f64], mut members: usize, mut units: u32) -> Vec<usize> {
         let mut chosen = Vec::new();
         let mut k = 0;
@@ -326,8 +327,8 @@ impl KnapsackBound {
 struct Listing<'l, 'r, 'p, 't> {
     pricing: &'l Pricing<'r, 'p, 't>,
     sets: Vec<FeasibleSet>,
-    /// By all that list at the same time. Whether all together find too many does not depend on the order
-    /// in which they do.
+    /// Number of co-locations found by all listings that run at the same time. Whether they find too many in total
+    /// does not depend on the order in which they run.
     found: &'l AtomicUsize,
     most: usize,
 }
@@ -339,8 +340,8 @@ impl Listing<'_, '_, '_, '_> {
         self.found.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds the type `next` to the co-location of `path`, and then all types from it on; false when there
-    /// are too many.
+    /// Adds the type `next` to the co-location of `path`, and then all types from it on; returns false when there are
+    /// too many.
     fn visit(
         &mut self,
         fitter: &mut ShareFitter<'_>,
@@ -373,7 +374,7 @@ impl Listing<'_, '_, '_, '_> {
     }
 }
 
-/// The search from one type.
+/// The search from one first type.
 struct PricingSearch<'s> {
     types: &'s [Type],
     prices: &'s [f64],
@@ -385,8 +386,8 @@ struct PricingSearch<'s> {
 }
 
 impl PricingSearch<'_> {
-    /// Searches all co-locations of the table's number of members whose first type is `order[root]`;
-    /// false when it gives up.
+    /// Searches all co-locations of the table's number of members whose first type is `order[root]`; returns false
+    /// when it gives up.
     fn root(&mut self, fitter: &mut ShareFitter<'_>, table: &KnapsackBound, root: usize) -> bool {
         self.path.clear();
         root >= table.order.len() || self.visit(fitter, table, root, &[Way::default()], 0.0, [0, 0])
@@ -437,7 +438,7 @@ impl PricingSearch<'_> {
         }
         if left > 0 {
             let used = longer.iter().map(|way| total(&way.seats).get()).min().unwrap_or(0);
-            // What the path uses now bounds from below what it needs with any others.
+            // The units that the path uses now are a lower bound on those that it needs with any others.
             if value + table.fill(next, left, self.whole.saturating_sub(used)) <= self.best + 1e-12
             {
                 self.path.pop();

@@ -1,16 +1,16 @@
-//! The dearest co-location under a predictor whose members feel each other only through sums
-//! ([`igniter_model::predictor::Additive`]), found by an exhaustive search that can afford to finish.
+//! The search for the most expensive co-location under a predictor whose members affect each other only through sums
+//! ([`igniter_model::predictor::Additive`]). The search is exhaustive, and fast enough to finish.
 //!
-//! As in [`super::pricing`], co-locations of n members are extended in a fixed order of types, for each n.
-//! Two relaxations make that fast, and neither rules out a co-location that works:
+//! As in [`super::pricing`], co-locations of n members are extended in a fixed order of types, for each n. Two
+//! relaxations make this fast, and neither rules out a feasible co-location:
 //!
-//! - A member takes the least share, the least disturbance and the least power of any of its batch sizes,
-//!   each by itself. That leaves one least fixed point for each set of types, in place of one for every
-//!   combination of batch sizes. What still looks dear is then checked with every combination.
-//!   A batch size is looked at again only while it is the least of something: the others need no less.
-//! - Those who are still to come disturb the others, and draw power, at least as much as the mildest type.
-//!   Their own shares are bounded by a knapsack over their least shares among n members of whom the others
-//!   disturb them, and draw power, at least as much as they do now; one table for each of a few levels of both.
+//! - A member takes the least share, the least disturbance and the least power of any of its batch sizes, each
+//!   independently. So each set of types has one least fixed point, instead of one for every combination of batch
+//!   sizes. Sets that still look expensive are then checked with every combination. A batch size is evaluated again
+//!   only while it is the least in one of the three: the others need no less.
+//! - Members yet to be added disturb the others, and draw power, at least as much as the mildest type. Their own
+//!   shares are bounded by a knapsack over their least shares among n members, where the others disturb them, and
+//!   draw power, at least as much as they do now; there is one table for each of a few levels of both.
 
 mod knapsacks;
 
@@ -21,39 +21,39 @@ use knapsacks::Fill;
 pub(super) use knapsacks::Knapsacks;
 use std::sync::OnceLock;
 
-/// The most batch sizes of a type.
+/// Maximum number of batch sizes of a type.
 pub(super) const MOST_OPTIONS: usize = 24;
 
-/// Levels of disturbance and of power; there is a table for each pair.
+/// Numbers of levels of disturbance and of power; there is a table for each pair.
 const LEVELS: [usize; 2] = [8, 32];
 
-/// No share of the GPU is enough.
+/// Marks a member for which no share of the GPU is enough.
 const DEAD: u32 = u32::MAX;
 
-/// The same for one batch size.
+/// Marks a batch size that is ruled out.
 const GONE: u16 = u16::MAX;
 
-/// The types, as numbers.
+/// The types in numeric form.
 pub(super) struct Relaxed<'p> {
     presences: Presences<'p>,
     /// By type, then by batch size.
     offers: Vec<Vec<Offer>>,
     counts: Vec<usize>,
-    /// By type, a member with what it needs alone.
+    /// By type, a member with its needs alone.
     fresh: Vec<RelaxedMember>,
     whole: u32,
-    /// For n = 1, 2, …: what holds for co-locations of n members.
+    /// For n = 1, 2, …: bounds for co-locations of n members.
     among: Vec<Among>,
-    /// The least that any member disturbs the others, and the least power that it draws.
+    /// The least disturbance by any member, and the least power that any member draws.
     mildest: Presence,
 }
 
-/// What holds among n members.
+/// Bounds that hold among n members.
 struct Among {
-    /// The disturbance, and the power in W, from which each level starts.
+    /// The disturbance, and the power in W, at which each level starts.
     levels: [Vec<f64>; 2],
-    /// By level of disturbance times level of power, made when it is first asked for; then by type: a member with what it
-    /// needs at least; of more units than a GPU has where that is not enough.
+    /// By level of disturbance times level of power, computed on first use; then by type: a member with its least
+    /// needs; its units are [`DEAD`] where no share is enough.
     grown: Vec<OnceLock<Vec<RelaxedMember>>>,
 }
 
@@ -61,23 +61,24 @@ struct Among {
 #[derive(Debug, Clone, Copy)]
 struct RelaxedMember {
     of: usize,
-    /// The least share with each batch size so far, in units; perhaps more by now for those that are the least of nothing.
+    /// The least share with each batch size so far, in units; for those that are the least in nothing, more may be
+    /// needed by now.
     shares: [u16; MOST_OPTIONS],
     /// The batch sizes that take the least share, disturb least and draw least power.
     least: [u8; 3],
-    /// The least of them.
+    /// The least of the shares.
     units: u32,
     disturbance: f64,
     power_w: f64,
 }
 
 impl RelaxedMember {
-    /// The batch sizes that are left, as places among its type's.
+    /// Returns the batch sizes that are left, as places among its type's.
     fn left(&self) -> impl Iterator<Item = usize> {
         (0..MOST_OPTIONS).filter(|&option| self.shares[option] != GONE)
     }
 
-    /// Leaves only some batch sizes.
+    /// Keeps only the batch sizes for which `keeps` holds.
     fn keep(&mut self, keeps: impl Fn(usize) -> bool) {
         let shares = self.shares.iter_mut().enumerate().filter(|(option, _)| !keeps(*option));
         shares.for_each(|(_, share)| *share = GONE);
@@ -85,7 +86,7 @@ impl RelaxedMember {
 }
 
 impl<'p> Relaxed<'p> {
-    /// `None` when a type has too many batch sizes.
+    /// Prepares the types; `None` when there are none, or one has too many batch sizes.
     pub(super) fn new(
         predictor: &'p dyn Additive,
         types: &[Type],
@@ -124,7 +125,7 @@ impl<'p> Relaxed<'p> {
         Some(relaxed)
     }
 
-    /// The least shares among n members, by levels of disturbance and power.
+    /// Prepares the least shares among n members, by levels of disturbance and power; they are computed on first use.
     fn tabulate(&self, n: usize) -> Among {
         #[expect(clippy::cast_precision_loss, reason = "a handful of members")]
         let others = (n - 1) as f64;
@@ -143,7 +144,7 @@ impl<'p> Relaxed<'p> {
         Among { levels, grown }
     }
 
-    /// What all types need at least among n members, at a level of disturbance and power.
+    /// Returns the least needs of all types among n members, at a level of disturbance and power.
     fn grown<'a>(&self, among: &'a Among, n: usize, level: usize) -> &'a [RelaxedMember] {
         let [disturbances, powers] = &among.levels;
         let outside = Presence {
@@ -173,7 +174,7 @@ impl<'p> Relaxed<'p> {
         member
     }
 
-    /// Takes the least of everything over a member's batch sizes; false when none is left.
+    /// Finds the least share, disturbance and power over a member's batch sizes; returns false when none is left.
     fn note(&self, member: &mut RelaxedMember) -> bool {
         member.units = DEAD;
         member.disturbance = f64::INFINITY;
@@ -197,8 +198,8 @@ impl<'p> Relaxed<'p> {
         member.units != DEAD
     }
 
-    /// Grows a member to what it needs at least among n members, where the others disturb it so much and the clock is this
-    /// part of its maximum; says whether it had to, `None` when no batch size is left.
+    /// Grows a member to its least needs among n members, where the others disturb it by `others` and the clock is at
+    /// `ratio` of its maximum; returns whether it grew, `None` when no batch size is left.
     fn renew(&self, member: &mut RelaxedMember, n: usize, others: f64, ratio: f64) -> Option<bool> {
         let offers = &self.offers[member.of];
         let slower = 1.0 + offers[0].sensitivity * others;
@@ -229,15 +230,15 @@ impl<'p> Relaxed<'p> {
                 return Some(grew);
             }
             grew = true;
-            // Now others may be the least, and have not been looked at.
+            // Other batch sizes may now be the least, and have not been evaluated.
             if !self.note(member) {
                 return None;
             }
         }
     }
 
-    /// Grows the members' shares to the least fixed point among n members, beside what comes from outside;
-    /// the sum of their shares, or `None` when that is more than `most`.
+    /// Grows the members' shares to the least fixed point among n members, with `outside` as further disturbance and
+    /// power; returns the sum of their shares, or `None` when that is more than `most`.
     fn settle(
         &self,
         members: &mut [RelaxedMember],
@@ -261,7 +262,7 @@ impl<'p> Relaxed<'p> {
             return Some(used);
         }
         let mut ratio = self.presences.clock_ratio(power_w);
-        // How many members in a row had no need to grow.
+        // Number of members in a row that had no need to grow.
         let mut at_rest = 0;
         loop {
             for member in &mut *members {
@@ -286,11 +287,11 @@ impl<'p> Relaxed<'p> {
         }
     }
 
-    /// Whether members that have settled among themselves can share a GPU, each with one of the batch sizes that are
-    /// left to it. Rounding may make it say so where they just cannot.
+    /// Returns whether members that have settled among themselves can share a GPU, each with one of its remaining
+    /// batch sizes. Rounding may make it return true where they only just cannot.
     ///
-    /// Each with the one that takes least so far is tried first; if they do not work, one member's sizes are divided
-    /// in two, as long as what is taken by itself of all that are left leaves a chance.
+    /// Each member is first tried with the batch size that takes least so far. If that does not work, the sizes of
+    /// one member are divided into two halves, and each half is searched as long as its relaxation is feasible.
     fn works(&self, members: &[RelaxedMember]) -> bool {
         let n = members.len();
         let mut trial = members.to_vec();
@@ -317,7 +318,7 @@ impl<'p> Relaxed<'p> {
         })
     }
 
-    /// What so many of the mildest members add to others.
+    /// Returns `others` plus the disturbance and power of `members` of the mildest members.
     fn with_mildest(&self, others: Presence, members: usize) -> Presence {
         #[expect(clippy::cast_precision_loss, reason = "a handful of members")]
         let members = members as f64;
@@ -328,7 +329,7 @@ impl<'p> Relaxed<'p> {
         }
     }
 
-    /// Knapsacks for the given prices of the types.
+    /// Makes the knapsacks for the given prices of the types.
     pub(super) fn knapsacks<'k>(&'k self, prices: &'k [f64]) -> Vec<Knapsacks<'k>> {
         let knapsacks = |(index, among)| Knapsacks::new(self, among, index + 1, prices);
         self.among.iter().enumerate().map(knapsacks).collect()
@@ -338,13 +339,13 @@ impl<'p> Relaxed<'p> {
 /// The search for co-locations that cost more than the best so far.
 pub(super) struct RelaxedSearch<'s, 'p> {
     pub relaxed: &'s Relaxed<'p>,
-    /// At most those of the knapsacks.
+    /// Prices of the types, at most those of the knapsacks.
     prices: &'s [f64],
-    /// Extensions that it may still try.
+    /// Number of extensions that it may still try.
     pub steps: u64,
-    /// Only what costs more is of interest.
+    /// Only co-locations that cost more are of interest.
     pub best: f64,
-    /// The dearest co-locations, each dearer than those before it; as ascending types.
+    /// The most expensive co-locations, each more expensive than those before it; as ascending types.
     pub found: Vec<Vec<usize>>,
     members: Vec<Vec<RelaxedMember>>,
 }
@@ -354,7 +355,7 @@ impl<'s, 'p> RelaxedSearch<'s, 'p> {
         Self { relaxed, prices, steps, best, found: Vec::new(), members: Vec::new() }
     }
 
-    /// Searches all co-locations of n members whose first type is at this place of the order; false when it
+    /// Searches all co-locations of n members whose first type is at place `root` of the order; returns false when it
     /// gives up.
     pub(super) fn root(&mut self, knapsacks: &Knapsacks<'_>, root: usize) -> bool {
         let n = knapsacks.members;
@@ -367,8 +368,9 @@ impl<'s, 'p> RelaxedSearch<'s, 'p> {
         self.extend(knapsacks, fill, root, 0, 0.0, 0).is_some()
     }
 
-    /// Adds the type `order[next]` to the `depth` members so far, which cost `value` and use `used` units; then all types
-    /// from it on. `fill` is the knapsack for what they bring along. `None` when it gives up.
+    /// Adds the type `order[next]` to the `depth` members so far, which cost `value` and use `used` units; then goes
+    /// on with all types from it on. `fill` is the knapsack for the disturbance and power of the members so far.
+    /// Returns `None` when it gives up.
     fn extend(
         &mut self,
         knapsacks: &Knapsacks<'_>,
@@ -399,7 +401,7 @@ impl<'s, 'p> RelaxedSearch<'s, 'p> {
         let (before, after) = self.members.split_at_mut(depth + 1);
         let members = &mut after[0];
         members.clone_from(&before[depth]);
-        // What is there already gives it that much to bear.
+        // The new member starts from its least needs beside the members so far.
         members.push(fill.grown[of]);
         let outside = relaxed.with_mildest(Presence::default(), later);
         let Some(used) = relaxed.settle(members, n, outside, relaxed.whole) else {
@@ -434,11 +436,11 @@ impl<'s, 'p> RelaxedSearch<'s, 'p> {
         let free = relaxed.whole - used;
         let fill = knapsacks.at(relaxed.with_mildest(present, later - 1));
         for further in next..knapsacks.order.len() {
-            // Nothing from here on can be dear enough.
+            // No type from here on can make the co-location expensive enough.
             if value + knapsacks.best(fill, further, later, free) <= self.best {
                 break;
             }
-            // Neither is it, nor anything with it.
+            // This type does not fit, nor does anything with it.
             let weight = fill.weights[further];
             if weight > free {
                 continue;

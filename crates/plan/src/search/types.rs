@@ -1,4 +1,4 @@
-//! Workloads grouped into types: those that ask the same of the same model are interchangeable.
+//! Workloads grouped into types: those with the same demand for the same model are interchangeable.
 
 use super::super::presences::Presences;
 use super::super::shares::PendingWorkload;
@@ -10,8 +10,8 @@ use igniter_model::predictor::Additive;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// How many batch sizes of each type large searches try, least shares first. In 2,000 random workloads of
-/// the paper's ranges the best was always among two; what is proven does not rest on that.
+/// Number of batch sizes of each type that large searches try, least shares first. In 2,000 random workloads of the
+/// paper's ranges, the best was always among the first two; proofs do not rest on that.
 pub(crate) const FEW_OPTIONS: usize = 2;
 
 /// One type: a demand with every batch size that can serve it.
@@ -24,17 +24,17 @@ pub(crate) struct Type {
 }
 
 impl Type {
-    /// The least share over all batch sizes, in units.
+    /// Returns the least share over all batch sizes, in units.
     pub(crate) fn least(&self) -> u32 {
         self.options[0].least.get()
     }
 
-    /// Each of its workloads as a type of its own.
+    /// Returns each of its workloads as a type of its own.
     pub(crate) fn split(&self) -> impl Iterator<Item = Self> {
         self.workloads.iter().map(|&w| Self { options: self.options.clone(), workloads: vec![w] })
     }
 
-    /// How many workloads are of this type.
+    /// Returns the number of workloads of this type.
     pub(crate) fn count(&self) -> usize {
         self.workloads.len()
     }
@@ -49,17 +49,17 @@ pub(crate) struct Types {
     pub infeasible: Vec<Infeasible>,
 }
 
-/// The batch sizes that something proven speaks of.
+/// The batch sizes that a proof covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Covered {
-    /// All that were measured.
+    /// All measured ones.
     Any,
     /// Those up to Theorem 1's.
     UpToTheorem1,
 }
 
-/// The predictor of a request as one whose members feel each other only through sums, where plans are made with it
-/// as it is.
+/// Returns the predictor of a request as one whose members affect each other only through sums; `None` where it is
+/// not one, or where plans are made with its own margin.
 pub(crate) fn additive<'p>(request: &PlanRequest<'p>) -> Option<&'p dyn Additive> {
     match request.options().margin {
         Margin::Percent(_) => request.predictor().additive(),
@@ -68,7 +68,7 @@ pub(crate) fn additive<'p>(request: &PlanRequest<'p>) -> Option<&'p dyn Additive
     }
 }
 
-/// What makes two demands the same: model, budget and rate.
+/// Returns the values in which equal demands agree: model, budget and rate.
 fn key(demand: &Demand) -> (usize, u64, u64) {
     (demand.model.index(), demand.budget_ms.to_bits(), demand.rate_rps.to_bits())
 }
@@ -112,9 +112,9 @@ impl Types {
         Self { types, infeasible }
     }
 
-    /// The same types, in the same order, with every batch size that a proof has to look at: all but those
-    /// that others make superfluous ([`super::dominance`]), where that is known, up to the largest that was
-    /// measured; else all up to Theorem 1's.
+    /// Returns the same types, in the same order, with every batch size that a proof has to consider. Where dominance
+    /// is known ([`super::dominance`]), these are all sizes up to the largest measured one, except those that others
+    /// make superfluous; otherwise, all up to Theorem 1's.
     pub(crate) fn for_proof(&self, request: &PlanRequest<'_>) -> (Vec<Type>, Covered) {
         let Some(additive) = additive(request) else {
             return (self.types.clone(), Covered::UpToTheorem1);
@@ -132,27 +132,27 @@ impl Types {
         (types.collect(), Covered::Any)
     }
 
-    /// The same with only the first [`FEW_OPTIONS`] batch sizes of each type.
+    /// Keeps only the first [`FEW_OPTIONS`] batch sizes of each type.
     pub(crate) fn narrowed(mut self) -> Self {
         self.types.iter_mut().for_each(|t| t.options.truncate(FEW_OPTIONS));
         self
     }
 
-    /// Each workload as a type of its own, also where some are equal.
+    /// Returns each workload as a type of its own, even where some are equal.
     pub(crate) fn split(&self) -> Vec<Type> {
         self.types.iter().flat_map(Type::split).collect()
     }
 
-    /// How many workloads can be served.
+    /// Returns the number of workloads that can be served.
     pub(crate) fn count(&self) -> usize {
         self.types.iter().map(Type::count).sum()
     }
 }
 
-/// Hands each seat one of its type's workloads, in order.
+/// Assigns to each seat one of its type's workloads, in order.
 ///
 /// # Panics
-/// When the seats of a type are more than its workloads.
+/// If a type has more seats than workloads.
 pub(crate) fn seats(
     types: &[Type],
     mut gpus: Vec<Vec<PendingWorkload>>,

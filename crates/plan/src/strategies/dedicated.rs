@@ -1,7 +1,7 @@
-//! A GPU for each workload: what clusters do that do not share GPUs.
+//! One GPU per workload, as in clusters that do not share GPUs.
 //!
-//! Each workload gets a whole GPU and Theorem 1's batch size. No co-location, so no interference: the
-//! upper end of every cost comparison.
+//! Each workload gets a whole GPU and Theorem 1's batch size. Without co-location there is no
+//! interference: the upper end of every cost comparison.
 
 use crate::shares::{PendingWorkload, into_plan};
 use crate::strategies::igniter::largest_first;

@@ -1,10 +1,11 @@
-//! The proven optimum for a few workloads: fewest GPUs, and among those the least sum of shares.
+//! The proven optimum for a few workloads: the fewest GPUs and, among plans with as many, the least
+//! sum of shares.
 //!
-//! Every co-location that one GPU can hold is listed with its best batch sizes and least shares
+//! Every co-location that one GPU can hold is enumerated with its best batch sizes and least shares
 //! (`super::search::enumerate`); dynamic programming over all subsets then finds the best partition
 //! (`super::search::partition`). Both are exhaustive, so the plan is its own proof: its bound is its
-//! number of GPUs. Batch sizes are those up to Theorem 1's; what the bound speaks of, it says
-//! ([`GpuBound::covers`]).
+//! number of GPUs. Batch sizes are those up to Theorem 1's; [`GpuBound::covers`] states which plans
+//! the bound covers.
 
 use crate::bound::{Proving, process_count};
 use crate::search::enumerate::{FeasibleSet, best_seats, feasible_sets};
@@ -16,7 +17,7 @@ use crate::{PlanRequest, Strategy};
 use igniter_model::domain::{BoundMethod, GpuBound, Infeasible, Plan};
 use igniter_model::units::SmUnits;
 
-/// The most workloads for which it is tried: 2^14 subsets.
+/// The largest number of workloads that are planned: 2^14 subsets.
 pub const MOST_WORKLOADS: usize = 14;
 
 /// The strategy `exact`.
@@ -54,17 +55,18 @@ impl Strategy for Exact {
 
 /// The optimum of a few workloads.
 pub(crate) struct Solved {
-    /// The GPUs; seats name workloads.
+    /// The GPUs; the seats hold indices of workloads.
     pub gpus: Vec<Vec<PendingWorkload>>,
     /// The sum of all shares, in units.
     pub total: u32,
-    /// How many co-locations were found feasible.
+    /// Number of feasible co-locations.
     pub sets: usize,
     workloads: usize,
 }
 
 impl Solved {
-    /// What the search proves, with all batch sizes of some types.
+    /// Returns the bound that the search proves for all batch sizes in `proving`, not only those of
+    /// the plan.
     pub(crate) fn bound(
         &self,
         request: &PlanRequest<'_>,
@@ -78,7 +80,7 @@ impl Solved {
             if all.clone().all(|(t, proven)| proven.options.iter().all(|size| searched(t, size))) {
                 (self.gpus.len(), Some(self.total))
             } else {
-                // Batch sizes beyond Theorem 1's, which are not planned with, may do with less.
+                // Batch sizes beyond Theorem 1's, which the plan does not use, may need fewer GPUs.
                 let split: Vec<Type> = all.flat_map(|(_, proven)| proven.split()).collect();
                 (solve(request, &split).gpus.len(), None)
             };
@@ -99,7 +101,7 @@ impl Solved {
     }
 }
 
-/// Finds the optimum; each of the types is one workload.
+/// Finds the optimum. Each of the types must hold one workload.
 pub(crate) fn solve(request: &PlanRequest<'_>, singles: &[Type]) -> Solved {
     let mut fitter = ShareFitter::new(request);
     let sets = feasible_sets(&mut fitter, singles);

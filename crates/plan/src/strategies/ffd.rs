@@ -1,8 +1,8 @@
 //! FFD+, the interference-blind baseline of the iGniter paper: first fit decreasing.
 //!
-//! Batch sizes and least shares as in `igniter`; in order of falling share, each workload goes to the
-//! first GPU that has that much left. Nobody's latency is looked at again, so co-located workloads can
-//! miss their SLOs.
+//! Batch sizes and least shares are those of `igniter`. In order of falling share, each workload goes
+//! to the first GPU that has that much left. Latencies are not checked again, so co-located workloads
+//! can miss their SLOs.
 
 use crate::shares::{PendingWorkload, ShareFitter, into_plan, total};
 use crate::strategies::igniter::largest_first;
@@ -24,7 +24,7 @@ impl Strategy for Ffd {
     }
 }
 
-/// The placement: each workload with Theorem 1's batch and its least share alone.
+/// Returns the placement: each workload with Theorem 1's batch and its least share alone.
 pub(crate) fn first_fit(request: &PlanRequest<'_>) -> (Vec<Vec<PendingWorkload>>, Vec<Infeasible>) {
     let (seats, infeasible) = largest_first(request);
     let whole = request.predictor().kind().units;

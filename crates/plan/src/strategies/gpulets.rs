@@ -1,23 +1,25 @@
-//! gpu-lets+: at most two partitions of fixed sizes on each GPU, with one number for interference.
+//! gpu-lets+: at most two partitions of fixed sizes on each GPU, with one constant for interference.
 //!
 //! Choi et al., "Serving heterogeneous machine learning models on multi-GPU servers with spatio-temporal
-//! sharing" (USENIX ATC 2022), as the iGniter artifact adapts it (`gpulet.py`), with its slips mended:
+//! sharing" (USENIX ATC 2022), as the iGniter artifact adapts it (`gpulet.py`), with its bugs fixed:
 //!
 //! - partitions of 20, 40, 50, 60, 80 and 100 % of a GPU, at most two on each (the original's set);
-//! - *knee*: of throughput at batch 1 over 10, 20, 40, 50, 60, 80, 100 % the inner point of highest
-//!   curvature, of the parabola through it and its neighbours with chord length as its parameter (the
-//!   artifact's definition; the number of partitions depends much on it);
-//! - workloads by falling rate; each takes the smallest free partition of at least the ideal size, the
-//!   lesser of the knee and the smallest one that serves what is left of the rate; a half-used GPU gives
-//!   all that it has left;
-//! - interference: latencies beside a neighbour are 8.18 % longer. The original regresses that on L2 and
-//!   DRAM use; on the artifact's 1,500 measured pairs the regression is [-2.7e-5, -5.2e-5, -3.8e-4,
-//!   1.22e-3] with intercept 0.0818 and R² = 0.15, so for shares of L2 and DRAM in percent it is its
-//!   intercept, and a profile without DRAM tables can use it;
-//! - mended: the search for the required size stops at the first that suffices, throughput is that of the
+//! - *knee*: the inner point of highest curvature of the throughput at batch 1 over shares of 10, 20, 40,
+//!   50, 60, 80 and 100 %. The curvature is that of the parabola through a point and its neighbours, with
+//!   chord length as the parameter (the artifact's definition; the number of partitions depends strongly
+//!   on it);
+//! - workloads are placed by falling rate. Each takes the smallest free partition of at least the ideal
+//!   size, which is the lesser of the knee and the smallest size that serves the rest of the rate; a
+//!   half-used GPU gives all that it has left;
+//! - interference: latencies beside a neighbour are 8.18 % longer. The original fits a regression on L2
+//!   and DRAM use. On the artifact's 1,500 measured pairs the coefficients are [-2.7e-5, -5.2e-5,
+//!   -3.8e-4, 1.22e-3] with intercept 0.0818 and R² = 0.15, so for L2 and DRAM shares in percent the
+//!   regression is almost its intercept. The intercept alone also works with a profile without DRAM
+//!   tables;
+//! - fixed: the search for the required size stops at the first that suffices, throughput is that of the
 //!   batch in use, the neighbour is checked too, and workloads that no partition serves are reported.
 //!
-//! With [`Replicas::Forbidden`] a workload is not divided: its ideal size is the smallest that serves
+//! With [`Replicas::Forbidden`], a workload is not divided: its ideal size is the smallest that serves
 //! all of its rate, whatever the knee.
 
 use crate::alone::SoloPredictor;
@@ -30,13 +32,14 @@ use igniter_model::units::BatchSize;
 /// Sizes of partitions in percent of a GPU.
 const SIZES: [u32; 6] = [20, 40, 50, 60, 80, 100];
 
-/// Shares at which the knee is looked for, in percent.
+/// Shares at which the knee is searched for, in percent.
 const KNEE_SHARES: [u32; 7] = [10, 20, 40, 50, 60, 80, 100];
 
-/// By how much a neighbour slows a partition: the intercept of the regression, see the head.
+/// Factor by which a neighbour slows a partition: the intercept of the regression; see the module
+/// documentation.
 pub(super) const SLOWDOWN: f64 = 1.0818;
 
-/// A part of a rate this small is rounding.
+/// Remaining rates below this are rounding errors.
 const NO_RATE_RPS: f64 = 1e-6;
 
 /// The strategy `gpulets`.
@@ -81,7 +84,7 @@ impl Strategy for Gpulets {
     }
 }
 
-/// Places a workload, in parts where that is allowed; false when no partition can serve it.
+/// Places a workload, in parts where that is allowed; returns false when no partition can serve it.
 fn place(
     alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
@@ -104,7 +107,7 @@ fn place(
         let (index, batch, throughput_rps) = if let Some(fit) = used {
             fit
         } else {
-            // A knee too small for any batch gives way to larger sizes.
+            // Where the knee is too small for any batch, larger sizes are tried.
             let sizes = SIZES.iter().copied().filter(|size| *size >= ideal);
             let opened = sizes.into_iter().find_map(|size| {
                 let share = alone.units(size);
@@ -126,7 +129,7 @@ fn place(
     true
 }
 
-/// Adds a seat that serves what it can of the rate that is left.
+/// Adds a seat that serves as much of the remaining rate as it can.
 fn serve(
     seats: &mut Vec<PendingWorkload>,
     mut seat: PendingWorkload,
@@ -139,7 +142,7 @@ fn serve(
     left.rate_rps -= served;
 }
 
-/// The smallest size that serves the whole rate.
+/// Returns the smallest size that serves the whole rate.
 fn required(alone: &mut SoloPredictor<'_>, demand: &Demand) -> Option<u32> {
     SIZES.into_iter().find(|&size| {
         let share = alone.units(size);
@@ -147,8 +150,8 @@ fn required(alone: &mut SoloPredictor<'_>, demand: &Demand) -> Option<u32> {
     })
 }
 
-/// The half-used GPU with the smallest sufficient rest on which both partitions work, with batch and
-/// throughput there.
+/// Returns the half-used GPU with the smallest sufficient free part on which both partitions meet their
+/// demands, with the batch and throughput there.
 fn best_fit(
     alone: &mut SoloPredictor<'_>,
     gpus: &[Partitions],
@@ -174,7 +177,7 @@ fn best_fit(
     })
 }
 
-/// The knee of the model's throughput over its share, in percent; see the head.
+/// Returns the knee of the model's throughput over its share, in percent; see the module documentation.
 fn knee(alone: &mut SoloPredictor<'_>, demand: &Demand) -> u32 {
     let points: Vec<(f64, f64)> = KNEE_SHARES
         .iter()
@@ -191,9 +194,9 @@ fn knee(alone: &mut SoloPredictor<'_>, demand: &Demand) -> u32 {
     KNEE_SHARES[sharpest.expect("there are inner points")]
 }
 
-/// The curvature, at the middle point, of the parabola through three points.
+/// Returns the curvature, at the middle point, of the parabola through three points.
 fn curvature([p, q, r]: [(f64, f64); 3]) -> f64 {
-    // Roots, because libraries do not agree on the last digit of `hypot` and `powf`.
+    // Uses square roots, because libraries do not agree on the last digit of `hypot` and `powf`.
     let chord = |p: (f64, f64), q: (f64, f64)| {
         ((q.0 - p.0) * (q.0 - p.0) + (q.1 - p.1) * (q.1 - p.1)).sqrt()
     };

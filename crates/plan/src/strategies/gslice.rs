@@ -1,26 +1,30 @@
 //! GSLICE+: reactive tuning of shares and batches on a given placement.
 //!
-//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC 2020). Its own code
-//! is not public, so this is what the iGniter artifact makes of it (icloud-ecnu/igniter, `gslice.py`). Every workload
-//! starts with batch 1 and 30 % of its GPU. Trial runs follow each other: the batch is tuned until it stays (*SLAB*, at most
-//! 5 runs), then the share once (*UTIL*), at most 5 times over; then the batch at most 5 times more.
+//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC 2020). Its code
+//! is not public, so this follows the version in the iGniter artifact (icloud-ecnu/igniter, `gslice.py`). Every
+//! workload starts with batch 1 and 30 % of its GPU. Trial runs follow each other: the batch is tuned until it no
+//! longer changes (*SLAB*, at most 5 runs), then the share once (*UTIL*). This repeats at most 5 times; then the batch
+//! is tuned at most 5 more times.
 //!
-//! [`rules::gslice`](igniter_model::rules::gslice) has both steps, which the controller of the engine shares.
+//! [`rules::gslice`](igniter_model::rules::gslice) implements both steps; the controller of the engine uses the same
+//! code.
 //!
-//! *Where it starts, and from what.* GSLICE tunes but does not place, and neither does the artifact's script. The placement is
-//! FFD+'s ([`super::ffd`]), which sizes workloads alone by iGniter's Theorem 1: which of them share a GPU, and so how many
-//! GPUs there are, is that rule's doing and not GSLICE's. Batches and shares are not kept: they start at 1 and 30 %, the same
-//! for all, whatever the model. The SLO of the rules is half of a workload's, as in the artifact.
+//! *Initial placement.* GSLICE tunes but does not place, and neither does the artifact's script. The placement is that
+//! of FFD+ ([`super::ffd`]), which sizes workloads alone by iGniter's Theorem 1. Which workloads share a GPU, and so
+//! the number of GPUs, therefore follows from that rule and not from GSLICE. Its batches and shares are not kept: all
+//! workloads start with a batch of 1 and a share of 30 %, whatever the model. The SLO of the rules is half of a
+//! workload's, as in the artifact.
 //!
-//! Adaptation: a trial run is a prediction of the co-location, where the original measures. The original finds the knee of
-//! throughput over the share by learning and keeps shares there; the artifact's UTIL follows latency and rate instead. It
-//! is blind to interference and to the sum of shares: where the tuned shares of a GPU exceed it, all are scaled down
-//! together, in trial runs and in the plan, as a GPU has no more. Where exactly nothing is left, the artifact's script
-//! gives a batch of 1 and a share of 1 %; here, both stay. Re-allocation costs nothing in a plan; the controller `gslice` of
-//! `igniter simulate` charges for it.
+//! Adaptation: a trial run is a prediction of the co-location, where the original measures. The original learns the
+//! knee of throughput over the share and keeps shares there; the artifact's UTIL follows latency and rate instead. The
+//! tuning ignores interference and the sum of shares: where the tuned shares of a GPU exceed it, all are scaled down
+//! together, in trial runs and in the plan. Where exactly nothing is left, the artifact's script sets a batch of 1 and
+//! a share of 1 %; here, both stay unchanged. Re-allocation costs nothing in a plan; the controller `gslice` of
+//! `igniter simulate` accounts for its cost.
 //!
-//! Reproduced: the steps of SLAB and UTIL, number by number, in the tests of [`igniter_model::rules::gslice`]; and the start.
-//! The paper's 2 to 13 times the throughput of default MPS are of a testbed that tunes one GPU for one set of models.
+//! Reproduced: the steps of SLAB and UTIL, number by number, in the tests of [`igniter_model::rules::gslice`], and the
+//! start values. Not reproduced: the paper's throughput of 2 to 13 times that of default MPS, because its testbed tunes
+//! one GPU for one set of models.
 
 use crate::shares::{PendingWorkload, ShareFitter, into_plan};
 use crate::strategies::ffd::first_fit;
@@ -91,7 +95,8 @@ fn tune_batches(
     }
 }
 
-/// A trial run: gives the seats their shares in whole units, scaled where they exceed the GPU.
+/// Makes a trial run: sets the shares of the seats in whole units, scaled down where they exceed the GPU, and predicts
+/// them.
 fn run(
     fitter: &mut ShareFitter<'_>,
     gpu: &mut [PendingWorkload],

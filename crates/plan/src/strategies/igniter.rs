@@ -1,15 +1,15 @@
 //! iGniter's provisioning strategy (Xu et al., TPDS 2022, Theorem 1 and Algorithms 1-2).
 //!
 //! Each workload gets Theorem 1's batch size and the least SM share r_lower that meets half of its SLO
-//! alone. In order of falling r_lower, each goes to the GPU where the shares of all members must grow
-//! least in sum to meet everyone's demand again (`alloc_gpus`), or to a new GPU where none has room.
+//! alone. In order of falling r_lower, each goes to the GPU where the shares of all members have to grow
+//! least in sum until all demands are met again (`alloc_gpus`), or to a new GPU where none has room.
 //!
-//! Where the paper's public code misbehaves, this does what the paper says:
+//! Where the paper's public code misbehaves, this implementation follows the paper:
 //! - a workload that no whole GPU can serve is reported, not placed with a negative share or above 100 %;
 //! - where Theorem 1's batch needs more than one GPU, smaller batches are tried before giving up;
 //! - the batch is capped at the largest measured one, and throughput is then checked on its own;
 //! - the first workload of a GPU gets the share that it needs there, power throttling included;
-//! - shares are whole allocation units, so no rounding accumulates.
+//! - shares are whole allocation units, so no rounding errors accumulate.
 
 use crate::shares::{PendingWorkload, ShareFitter, into_plan, total};
 use crate::sizing::Sizer;
@@ -35,7 +35,8 @@ impl Strategy for Igniter {
             let mut chosen: Option<(u32, usize)> = None;
             for (index, gpu) in gpus.iter().enumerate() {
                 let before = total(gpu).get() + seat.share.get();
-                // Only growth by less than the least so far can still win; equals go to the first.
+                // Only a smaller growth than the least so far can still win; of equals, the first GPU
+                // wins.
                 let most = match chosen {
                     Some((0, _)) => break,
                     Some((least, _)) => whole.min(before + least - 1),
@@ -60,8 +61,8 @@ impl Strategy for Igniter {
     }
 }
 
-/// All workloads that one GPU can serve, by falling least share (equals in the scenario's order), and
-/// the others with the reason.
+/// Returns all workloads that one GPU can serve, by falling least share (equals in the scenario's order),
+/// and the others with the reason.
 pub(crate) fn largest_first(request: &PlanRequest<'_>) -> (Vec<PendingWorkload>, Vec<Infeasible>) {
     let mut sizer = Sizer::new(request);
     let mut seats = Vec::new();

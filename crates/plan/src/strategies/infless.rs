@@ -1,25 +1,25 @@
-//! INFless: instances of (batch, GPU share), large batches first, each where it leaves least of the GPU free.
+//! INFless: instances of (batch, GPU share), large batches first, each on the GPU that it leaves fullest.
 //!
 //! Yang et al., "INFless: a native serverless system for low-latency, high-throughput inference" (ASPLOS 2022), by the
 //! rules of its public code (TankLabTJU/INFless, `estimator.go` and `scheduler.go`):
 //!
-//! - batches are powers of two; shares are 10, 20, 30, 40 or 50 % of a GPU, never more;
-//! - a batch that takes t may be used where t ≤ SLO / 2, batch 1 where t ≤ SLO;
-//! - an instance serves at most r_max = ⌊b / t⌋ requests/s, and its batch must fill in the time that is left: at least
-//!   r_min = ⌊b / (SLO − t)⌋ must be there to serve (1 for batch 1);
-//! - while some of the rate is left: of the largest batch that any share allows, the share and the GPU with the largest
-//!   r_max / (part of the GPU that is free afterwards). So full GPUs win before efficient instances do, unlike in the
-//!   paper, which divides by the resources of the instance too;
-//! - latencies are those of a model alone: INFless has no model of interference.
+//! - batches are powers of two; shares are 10, 20, 30, 40 or 50 % of a GPU;
+//! - a batch with latency t may be used where t ≤ SLO / 2, batch 1 where t ≤ SLO;
+//! - an instance serves at most r_max = ⌊b / t⌋ requests/s, and its batch must fill in the remaining time: the rate
+//!   still to be served must be at least r_min = ⌊b / (SLO − t)⌋ (1 for batch 1);
+//! - while some of the rate remains, an instance is added: of the largest batch that any share allows, the share and
+//!   the GPU with the largest r_max / (part of the GPU that is then free). So filling GPUs takes precedence over
+//!   efficient instances, unlike in the paper, which also divides by the resources of the instance;
+//! - latencies are those of a model alone, because INFless has no model of interference.
 //!
-//! Adaptation: the share is the only resource, as our servers need no CPU threads. The largest batch is that of the
-//! profile. A last bit of a rate, below 1 request/s, is served too. A workload that no share up to 50 % serves gets 60 to
-//! 100 %, where the original would refuse it. One slip of the original is mended: it forgets to reset the best candidate
-//! between two instances. Whatever arrives, the scenario's batcher forms the batches: INFless waits SLO − t for one to
-//! fill. With [`Replicas::Forbidden`] one instance must serve the whole rate.
+//! Adaptation: the share is the only resource, because the servers here need no CPU threads. The largest batch is that
+//! of the profile. A rest of a rate below 1 request/s is served too. A workload that no share up to 50 % serves gets 60
+//! to 100 %, where the original would refuse it. One bug of the original is fixed: it does not reset the best candidate
+//! between two instances. The scenario's batcher forms the batches: INFless would wait SLO − t for a batch to fill.
+//! With [`Replicas::Forbidden`], one instance must serve the whole rate.
 //!
-//! Reproduced: the instances that these rules choose for linear latency tables, see the tests. No number of the paper is:
-//! its profiles are of CPU threads and GPU shares together.
+//! Reproduced: the instances that these rules choose for linear latency tables (see the tests). Not reproduced: the
+//! numbers of the paper, whose profiles cover CPU threads and GPU shares together.
 
 use crate::alone::SoloPredictor;
 use crate::shares::{PendingWorkload, into_plan, total};
@@ -29,25 +29,25 @@ use igniter_model::domain::Plan;
 use igniter_model::units::{BatchSize, SmUnits};
 use std::cmp::Ordering;
 
-/// Shares that INFless gives, in percent, in its order.
+/// Shares of INFless, in percent, in its order.
 const SHARES: [u32; 5] = [50, 40, 30, 20, 10];
 
-/// Those that it does not, for workloads that need them, in percent.
+/// Larger shares, in percent, for workloads that need them; the original has none of these.
 const LARGER_SHARES: [u32; 5] = [100, 90, 80, 70, 60];
 
-/// A part of a rate this small is rounding.
+/// Remaining rates below this are rounding errors.
 const NO_RATE_RPS: f64 = 1e-6;
 
 /// The strategy `infless`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Infless;
 
-/// What an instance may be.
+/// A possible instance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Configuration {
     batch: BatchSize,
     share: SmUnits,
-    /// The most that it serves, in requests/s.
+    /// Maximum throughput, in requests/s.
     most_rps: f64,
 }
 
@@ -76,7 +76,8 @@ impl Strategy for Infless {
     }
 }
 
-/// Places instances until the rate is served; false, and none, when there is no instance for what is left.
+/// Places instances until the rate is served. If no instance can serve the rest of the rate, places none and returns
+/// false.
 fn place(
     alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
@@ -97,7 +98,7 @@ fn place(
     served
 }
 
-/// Notes on which GPU it puts each.
+/// Places instances as [`place`] does, but leaves them in place on failure; records the GPU of each in `on`.
 fn place_instances(
     alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
@@ -123,7 +124,7 @@ fn place_instances(
                 if used > whole || !alone.has_room_for(seats, &seat) {
                     continue;
                 }
-                // None free makes it infinite.
+                // Infinite where no part of the GPU is free.
                 let free = f64::from(whole.get() - used.get()) / f64::from(whole.get());
                 let value = most_rps / free;
                 let better = best.is_none_or(|(b, ..)| value.total_cmp(&b) == Ordering::Greater);
@@ -144,7 +145,7 @@ fn place_instances(
     true
 }
 
-/// The instances of the largest batch of which there are any.
+/// Returns the possible instances of the largest batch that has any.
 fn configurations(
     alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
@@ -162,7 +163,7 @@ fn configurations(
             let single = batch == BatchSize::ONE;
             let in_time = t_ms <= if single { slo_ms } else { left.budget_ms };
             let per_second = |ms: f64| 1000.0 * batch.as_f64() / ms;
-            // Whole numbers, as in the original, but for an instance that serves less than one.
+            // Whole numbers, as in the original, except for an instance that serves less than one request/s.
             let most_rps = Some(per_second(t_ms).floor()).filter(|rps| *rps >= 1.0);
             let most_rps = most_rps.unwrap_or_else(|| per_second(t_ms));
             let fills = single || left.rate_rps >= per_second(slo_ms - t_ms).floor();

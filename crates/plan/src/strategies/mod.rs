@@ -1,4 +1,4 @@
-//! The strategies, one file each, and the list of all. [`crate::Strategy`] is what they share.
+//! The strategies, one file each, and the list of all of them. They implement [`crate::Strategy`].
 
 pub mod dedicated;
 pub mod exact;
@@ -16,38 +16,38 @@ pub mod parvagpu;
 use crate::queueing::Queueing;
 use crate::{PlanError, Strategy};
 
-/// A strategy that users choose by name, and what is known of its plans.
+/// A strategy that users choose by name, and the properties of its plans.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltIn {
     /// The name by which users choose it.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// A description in one line.
     pub about: &'static str,
-    /// What papers and their figures call it.
+    /// Names in papers and their figures.
     pub in_papers: &'static [&'static str],
-    /// By which rule its plans are in time.
+    /// The latency rule of its plans.
     pub(crate) rule: LatencyRule,
-    /// Whether bounds on plans by the rule of half of the SLO speak of its plans: it gives a batch no more than that,
-    /// no two workloads the same SMs in turn, and divides a workload only where it is told to.
+    /// Whether bounds on plans by the rule of half of the SLO apply to its plans: a batch takes at most half of the
+    /// SLO, no two workloads take turns on the same SMs, and a workload is divided only if the options allow it.
     pub(crate) bounded: bool,
-    /// Whether the sticky re-planner can keep its rules: it gives each server SMs of its own, by half of the SLO and
-    /// what neighbours do.
+    /// Whether the sticky re-planner supports its rules: each server has its own SMs, and its size follows from half of
+    /// the SLO and the effects of neighbours.
     pub(crate) sticky: bool,
     make: fn() -> Box<dyn Strategy>,
 }
 
-/// By which rule a plan is to be in time.
+/// The latency rule that a plan has to meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LatencyRule {
-    /// A batch takes half of the SLO at most.
+    /// A batch takes at most half of the SLO.
     HalfOfSlo,
-    /// The same, but a batch of 1 may take all of it, as nobody waits for it to fill.
+    /// The same, but a batch of 1 may take all of the SLO, because no request waits for it to fill.
     SinglesTakeAll,
-    /// None that a prediction could tell.
+    /// No rule that a prediction could check.
     OwnQueues,
 }
 
-/// What a row of [`BUILT_IN`] leaves unsaid.
+/// The defaults for rows of [`BUILT_IN`].
 const USUAL: BuiltIn = BuiltIn {
     name: "",
     about: "",
@@ -166,7 +166,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
     },
 ];
 
-/// The names of all strategies, in the same order.
+/// The names of all strategies, in the order of [`BUILT_IN`].
 pub const STRATEGIES: &[&str] = &{
     let mut names = [""; BUILT_IN.len()];
     let mut row = 0;
@@ -177,7 +177,7 @@ pub const STRATEGIES: &[&str] = &{
     names
 };
 
-/// The row of a strategy, if there is one of that name.
+/// Returns the row of a strategy, if one has that name.
 fn built_in(name: &str) -> Option<&'static BuiltIn> {
     BUILT_IN.iter().find(|row| row.name == name)
 }
@@ -185,17 +185,17 @@ fn built_in(name: &str) -> Option<&'static BuiltIn> {
 /// Finds a strategy by name.
 ///
 /// # Errors
-/// When there is none of that name.
+/// If no strategy has that name.
 pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
     let unknown =
         || PlanError::UnknownStrategy { given: name.to_owned(), known: STRATEGIES.join(", ") };
     built_in(name).map(|row| (row.make)()).ok_or_else(unknown)
 }
 
-/// What refined plans are named: simulation has moved shares and batches, which no rule foresees.
+/// Strategy name of refined plans. Simulation has changed their shares and batches, so no rule predicts them.
 const REFINED: &str = "refined";
 
-/// By which rule the plans of a strategy, or of a program of the user's, are to be in time.
+/// Returns the latency rule for the plans of a strategy or of a user-supplied program.
 pub(crate) fn rule_of(name: &str) -> LatencyRule {
     if name == REFINED {
         return LatencyRule::OwnQueues;
@@ -203,16 +203,16 @@ pub(crate) fn rule_of(name: &str) -> LatencyRule {
     built_in(name).map_or(LatencyRule::HalfOfSlo, |row| row.rule)
 }
 
-/// Whether bounds on plans by the rule of half of the SLO speak of the plans of a strategy, or of a program of the user's:
-/// it gives a batch no more than that, no two workloads the same SMs in turn, and divides a workload only where it is
-/// told to.
+/// Returns whether bounds on plans by the rule of half of the SLO apply to the plans of a strategy or of a
+/// user-supplied program: a batch takes at most half of the SLO, no two workloads take turns on the same SMs, and a
+/// workload is divided only if the options allow it.
 #[must_use]
 pub fn plans_by_half_of_slo(name: &str) -> bool {
     name != REFINED && built_in(name).is_none_or(|row| row.bounded)
 }
 
-/// Whether the sticky re-planner can keep the rules of a strategy: those that give each server SMs of its own, by half
-/// of the SLO and what neighbours do.
+/// Returns whether the sticky re-planner supports the rules of a strategy: each server has its own SMs, and its size
+/// follows from half of the SLO and the effects of neighbours.
 #[must_use]
 pub fn has_sticky_rules(name: &str) -> bool {
     built_in(name).is_some_and(|row| row.sticky)

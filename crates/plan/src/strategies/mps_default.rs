@@ -1,13 +1,13 @@
-//! MPS without partitions: every process may use all SMs, and the hardware shares them out.
+//! MPS without partitions: every process may use all SMs, and the hardware divides them.
 //!
-//! This is what co-location under NVIDIA MPS is when nobody sets `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`.
-//! Workloads go to GPUs as in `ffd` (first fit by falling least share), because the default has no
-//! placement of its own.
+//! This is co-location under NVIDIA MPS without `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`. Workloads go to GPUs
+//! as in `ffd` (first fit by falling least share), because the default has no placement of its own.
 //!
-//! Adaptation: the predictors speak of partitions, and two kernels that both may use all SMs do not both
-//! get them. A plan therefore says what each member gets when all are busy, the equal part of the GPU that
-//! time slicing among equals tends to, rounded down to whole units: such a plan is legal (no GPU above
-//! 100 %), but members with more than an equal part of the work are slow, and the check says so.
+//! Adaptation: the predictors model partitions, and two kernels that both may use all SMs do not both get
+//! them. The share of a member in the plan is therefore what it gets when all are busy: the equal part of
+//! the GPU to which time slicing among equals tends, rounded down to whole units. Such a plan is legal (no
+//! GPU above 100 %), but members with more than an equal part of the work are slow, and the check reports
+//! them.
 
 use crate::shares::into_plan;
 use crate::strategies::ffd::first_fit;
@@ -29,7 +29,8 @@ impl Strategy for MpsDefault {
         let whole = request.predictor().kind().units.get();
         for gpu in &mut gpus {
             let members = u32::try_from(gpu.len()).unwrap_or(u32::MAX);
-            // As many members as units at most: each of them has a least share of one unit or more.
+            // There are at most as many members as units, because each has a least share of at least one
+            // unit.
             let equal = SmUnits::new((whole / members).max(1));
             gpu.iter_mut().for_each(|seat| seat.share = equal);
         }

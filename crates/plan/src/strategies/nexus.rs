@@ -1,29 +1,31 @@
 //! Nexus: squishy bin packing of sessions that share GPUs in time.
 //!
-//! Shen et al., "Nexus: a GPU cluster engine for accelerating DNN-based video analysis" (SOSP 2019), by the rules of its
-//! public code (uwsampl/nexus, `backend_delegate.cpp` and `scheduler.cpp`). L(b) is what a batch takes on a whole GPU,
-//! with its copies; R and S are rate and SLO of a session (here: a workload):
+//! Shen et al., "Nexus: a GPU cluster engine for accelerating DNN-based video analysis" (SOSP 2019), by the rules of
+//! its public code (uwsampl/nexus, `backend_delegate.cpp` and `scheduler.cpp`). L(b) is the latency of a batch of b on
+//! a whole GPU, copies included; R and S are rate and SLO of a session (here: a workload):
 //!
 //! 1. the largest batch b with 2 L(b) ≤ S serves at most b / L(b);
-//! 2. while R is at least that, a GPU is the session's alone, with this batch back to back (*saturated*);
-//! 3. what is left is a *residual load*. It has the largest batch with (b − 1) / R + L(b) ≤ S, and a duty cycle of at
-//!    most min(S − L(b), b / R): once in it, one batch executes;
-//! 4. sessions on one GPU have the shortest of their duty cycles, d, and batches of ⌈d R⌉ ("squishy"), no larger than
-//!    alone. The sum of all L(b) must be within d. Batches and cycle only shrink, so everybody stays in time;
-//! 5. residual loads, by falling L(b) / d, go each to the GPU that is then fullest, or else to a new one (`ScheduleResidue`
-//!    of the paper: the code places sessions as they come, by the same rule).
+//! 2. while R is at least that, the session gets a GPU of its own that executes this batch back to back (*saturated*);
+//! 3. the rest of the rate is a *residual load*. It has the largest batch with (b − 1) / R + L(b) ≤ S, and a duty cycle
+//!    of at most min(S − L(b), b / R), in which one batch executes;
+//! 4. sessions on one GPU share the shortest of their duty cycles, d, and have batches of ⌈d R⌉ ("squishy"), no larger
+//!    than alone. The sum of all L(b) must be within d. Batches and the cycle only shrink, so all sessions stay in
+//!    time;
+//! 5. residual loads, by falling L(b) / d, each go to the GPU that is then fullest, or else to a new one
+//!    (`ScheduleResidue` of the paper; the code places sessions in the order of their arrival, by the same rule).
 //!
 //! All members of a GPU are in one time slot with all of its SMs: the engine serves one batch at a time, round robin,
-//! as Nexus does. So nobody has neighbours, and there is no interference to be blind to.
+//! as Nexus does. No session has a concurrent neighbour, so there is no interference.
 //!
-//! Adaptation: no network time and none for pre- and post-processing is deducted from the SLO. A session of which even one
-//! request takes more than half of the SLO is reported, where the original would place it. A session is one workload, so
-//! one with the same model and SLO as another is packed on its own. Ties go to the first GPU (the original's are in the
-//! order of a hash map). Nothing is dropped: Nexus drops requests that would come too late, for which a scenario has queue
-//! timeouts. With [`Replicas::Forbidden`] a session that one GPU cannot serve is reported instead of divided.
+//! Adaptation: no time for the network, pre-processing or post-processing is deducted from the SLO. A session in which
+//! even a single request takes more than half of the SLO is reported, where the original would place it. A session is
+//! one workload, so workloads with the same model and SLO are packed separately. Ties go to the first GPU (the order of
+//! the original is that of a hash map). No request is dropped: Nexus drops requests that would be late, for which a
+//! scenario has queue timeouts. With [`Replicas::Forbidden`], a session that one GPU cannot serve is reported instead
+//! of divided.
 //!
-//! Reproduced: the batches and duty cycles that these rules give for linear latency tables, see the tests. No throughput
-//! of the paper is: its models, GPUs and networks are not ours.
+//! Reproduced: the batches and duty cycles that these rules give for linear latency tables (see the tests). Not
+//! reproduced: the throughput in the paper, whose models, GPUs and networks differ.
 
 use crate::alone::SoloPredictor;
 use crate::shares::{PendingWorkload, into_plan_with_turns};
@@ -32,30 +34,30 @@ use crate::{PlanRequest, Replicas, Strategy};
 use igniter_model::domain::{Infeasible, Plan};
 use igniter_model::units::BatchSize;
 
-/// A part of a rate this small is rounding.
+/// Remaining rates below this are rounding errors.
 const NO_RATE_RPS: f64 = 1e-6;
 
-/// A batch may exceed a whole number of requests by this much before it is one larger.
+/// Excess over a whole number of requests that does not yet make the batch one larger.
 const NO_REQUEST: f64 = 1e-9;
 
 /// The strategy `nexus`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nexus;
 
-/// What is left of a workload.
+/// The part of a workload that a GPU serves.
 #[derive(Debug, Clone, Copy)]
 struct NexusSession {
     workload: usize,
     demand: Demand,
-    /// Its batch while it is alone.
+    /// The largest batch: its batch when alone.
     most: u32,
 }
 
-/// A GPU that sessions share in time, once in each duty cycle.
+/// A GPU that sessions share in time, with one batch of each per duty cycle.
 #[derive(Debug, Clone, Default)]
 struct SharedGpu {
     duty_ms: f64,
-    /// With batch and execution time in ms.
+    /// The sessions, each with its batch and execution time in ms.
     members: Vec<(NexusSession, BatchSize, f64)>,
 }
 
@@ -86,7 +88,7 @@ struct NexusPacker<'p> {
 }
 
 impl NexusPacker<'_> {
-    /// All GPUs: first those of one session each.
+    /// Returns all GPUs: first the saturated ones, each with one session.
     fn nodes(&mut self) -> (Vec<SharedGpu>, Vec<Infeasible>) {
         let request = self.request;
         let mut sizer = Sizer::new(&request);
@@ -131,13 +133,13 @@ impl NexusPacker<'_> {
         (saturated, infeasible)
     }
 
-    /// A batch on the whole GPU with its copies, in ms.
+    /// Returns the latency of a batch on the whole GPU, copies included, in ms.
     fn execution_ms(&mut self, demand: &Demand, batch: BatchSize) -> f64 {
         let whole = self.request.predictor().kind().units;
         self.alone.predict(demand, batch, whole).latency_ms()
     }
 
-    /// The largest batch, with what it takes, such that all smaller ones keep a rule as well.
+    /// Returns the largest batch, and its latency in ms, such that it and all smaller batches satisfy a rule.
     fn largest(
         &mut self,
         demand: &Demand,
@@ -155,13 +157,13 @@ impl NexusPacker<'_> {
         largest
     }
 
-    /// Rule 1.
+    /// Applies rule 1.
     fn saturated(&mut self, demand: &Demand) -> Option<(BatchSize, f64)> {
         let half_ms = demand.budget_ms;
         self.largest(demand, |_, ms| ms <= half_ms)
     }
 
-    /// Rule 3, for a rate that is too low for rule 2.
+    /// Applies rule 3, for a rate that is too low for rule 2.
     fn residual(&mut self, workload: usize, demand: Demand) -> SharedGpu {
         let (slo_ms, rate_per_ms) = (2.0 * demand.budget_ms, demand.rate_rps / 1000.0);
         let in_time = |batch: BatchSize, ms| {
@@ -174,7 +176,7 @@ impl NexusPacker<'_> {
         SharedGpu { duty_ms, members: vec![(session, batch, ms)] }
     }
 
-    /// Rule 4: two nodes on one GPU, if all members then execute within the shorter duty cycle.
+    /// Applies rule 4: merges two nodes on one GPU if all members then execute within the shorter duty cycle.
     fn merge(&mut self, a: &SharedGpu, b: &SharedGpu) -> Option<SharedGpu> {
         let duty_ms = a.duty_ms.min(b.duty_ms);
         let mut members = Vec::with_capacity(a.members.len() + b.members.len());
@@ -192,7 +194,7 @@ impl NexusPacker<'_> {
         (busy_ms <= duty_ms && self.alone.has_room(&self.seats(&merged))).then_some(merged)
     }
 
-    /// The members of a node, each with all SMs.
+    /// Returns the members of a node as seats, each with all SMs.
     fn seats(&self, node: &SharedGpu) -> Vec<PendingWorkload> {
         let whole = self.request.predictor().kind().units;
         let seat = |(session, batch, _): &(NexusSession, BatchSize, f64)| {

@@ -1,17 +1,16 @@
-//! Our own planner: batch sizes and shares together, every plan with a proven bound.
+//! A planner that chooses batch sizes and shares jointly; every plan has a proven bound.
 //!
 //! | workloads | method | bound |
 //! |---|---|---|
 //! | at most 14 | exhaustive (`super::exact`) | the plan itself |
-//! | any number, of at most 150 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
-//! | the same, with predictors that are not [`igniter_model::predictor::Additive`]: to 70 types | the same | the LP's dual |
-//! | and of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
+//! | any number, of at most 150 types | configuration LP, rounded down; the rest by greedy packing and local search | the LP's dual |
+//! | the same, up to 70 types, with predictors that are not [`igniter_model::predictor::Additive`] | the same | the LP's dual |
+//! | the same, 71 to 150 types, with such predictors | the same with those co-locations that are found quickly | cutting stock |
 //! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock; `lower_bound` proves more for a few thousand |
 //!
-//! Types are workloads of the same model, SLO and rate. Every stage uses least-fixed-point shares, so
-//! that all members meet latency and rate as predicted. The same seed and number of rounds give the same
-//! plan on any number of threads. With a time limit in seconds in place of rounds, the plan is the best
-//! that this machine finds in that time.
+//! A type is a set of workloads with the same model, SLO and rate. Every stage uses least-fixed-point shares, so all
+//! members meet latency and rate as predicted. The same seed and number of rounds give the same plan on any number of
+//! threads. With a time limit in seconds instead of rounds, the plan is the best that the machine finds in that time.
 
 use crate::bound::{
     self, Proving, most_types, of_exact_types, or_cut, process_count, share_sum, stronger,
@@ -30,23 +29,23 @@ use igniter_model::domain::{GpuBound, Plan};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Of few types, so many workloads are searched before the linear program is solved.
+/// Maximum number of workloads that are searched before the linear program is solved, where there are few types.
 const MOST_SEARCHED: usize = 5_000;
 
-/// More types than this are not given to the linear program.
+/// Maximum number of types that are given to the linear program.
 const MOST_PRICED_TYPES: usize = 150;
 
-/// Distinct workloads that are packed together.
+/// Number of workloads that are packed together.
 const CHUNK: usize = 1_000;
 
-/// GPUs of other parts of the plan that the local search may touch when it closes the last gap.
+/// Number of GPUs of other parts of the plan that the local search may change when it closes the last gap.
 const NEIGHBOURS: usize = 200;
 
 /// The strategy `optimal`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Optimal;
 
-/// The strategy `greedy`: what [`Optimal`] starts from, best fit decreasing with joint batch sizes.
+/// The strategy `greedy`: the start of [`Optimal`], best fit decreasing with joint batch sizes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Greedy;
 
@@ -99,7 +98,7 @@ fn into_seats(bins: Vec<Bin>) -> Vec<Vec<PendingWorkload>> {
     bins.into_iter().map(|bin| bin.seats).collect()
 }
 
-/// The best packing that is found, with what is proven about all.
+/// Returns the best packing that is found, with the bound that is proven.
 pub(crate) fn search(
     request: &PlanRequest<'_>,
     types: &Types,
@@ -121,7 +120,7 @@ pub(crate) fn search(
         };
         return (packed, bound);
     }
-    // Of many workloads of few types, a sample shows the linear program where to start.
+    // For many workloads of few types, a sample gives the linear program its start.
     let many = types.count() > MOST_SEARCHED;
     let (rounds, part) = if many { (0, 0.0) } else { (rounds / 4, 0.25) };
     let packed = in_chunks(request, &few, rounds, &clock, part);
@@ -153,7 +152,7 @@ pub(crate) fn search(
     (best, bound)
 }
 
-/// Rounds a solution of the linear program: whole GPUs as it says, the rest anew with `few` batch sizes.
+/// Rounds a solution of the linear program: keeps its whole GPUs and packs the rest anew with `few` batch sizes.
 fn round(
     request: &PlanRequest<'_>,
     types: &[Type],
@@ -166,7 +165,7 @@ fn round(
     let mut left: Vec<usize> = types.iter().map(Type::count).collect();
     let mut bins = Vec::new();
     for (set, gpus) in &lp.chosen {
-        // A batch size beyond Theorem 1's is counted with in proofs, and not planned with.
+        // A batch size beyond Theorem 1's counts in proofs but is not planned with.
         let Some(seats) = best_seats(&mut fitter, types, &set.types) else { continue };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
         let whole = (gpus + 1e-6).floor() as usize;
@@ -190,7 +189,7 @@ fn round(
     let target = enough.saturating_sub(bins.len());
     let limit = clock.limit(0.5, rounds);
     improve(&mut packer, few, &mut rest, target, limit, &mut choices);
-    // Where that is not enough, whole GPUs of the solution take part, others in each turn.
+    // If that is not enough, whole GPUs of the solution join the search, others in each round.
     for _ in 0..4 {
         if bins.len() + rest.len() <= enough || bins.is_empty() {
             break;
@@ -207,10 +206,10 @@ fn round(
     bins
 }
 
-/// Packs chunks of workloads in parallel, each greedily and then by local search, and at the end the
-/// emptiest GPUs of all chunks together.
+/// Packs chunks of workloads in parallel, each greedily and then by local search. At the end, searches the emptiest
+/// GPUs of all chunks together.
 ///
-/// The search takes so many rounds for each chunk, or this part of the time that is left.
+/// The search takes `rounds` for a full chunk of `CHUNK` workloads, or `part_of_time` of the remaining time.
 fn in_chunks(
     request: &PlanRequest<'_>,
     types: &[Type],
@@ -218,11 +217,11 @@ fn in_chunks(
     clock: &SearchClock,
     part_of_time: f64,
 ) -> Vec<Bin> {
-    // By falling least share; dealt out in turn, so that every chunk is like the whole.
+    // By falling least share, dealt out in turn, so that every chunk resembles the whole.
     let items: Vec<usize> =
         types.iter().enumerate().flat_map(|(of, t)| std::iter::repeat_n(of, t.count())).collect();
     let chunks = items.len().div_ceil(CHUNK).max(1);
-    // Chunks that wait for a thread get their part of the time when they have one.
+    // Chunks that wait for a thread get their part of the time once they have one.
     let waves = chunks.div_ceil(rayon::current_num_threads());
     let started = AtomicUsize::new(0);
     let packed: Vec<Vec<Bin>> = (0..chunks)

@@ -1,4 +1,4 @@
-//! The contract of arrival processes.
+//! The interface of arrival processes.
 
 use super::{TraceError, TraceFault};
 use igniter_model::domain::WorkloadName;
@@ -7,30 +7,30 @@ use std::fmt::Debug;
 
 /// A source of arrival times.
 pub trait ArrivalProcess: Debug + Send {
-    /// The next arrival, as a time since the start of the run; never earlier than the one before.
-    /// After the first `None` there are no more.
+    /// Returns the next arrival, as a time since the start of the run; never earlier than the previous arrival. After
+    /// the first `None` there are no more arrivals.
     fn next_arrival(&mut self) -> Option<Nanoseconds>;
 
-    /// Appends the next `count` arrivals to `times`, or fewer when there are no more: the same ones as
-    /// [`ArrivalProcess::next_arrival`] gives, with one call for all.
+    /// Appends the next `count` arrivals to `times`, or fewer when there are no more. They are the arrivals that
+    /// [`ArrivalProcess::next_arrival`] would return, with one call for all.
     fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
         times.extend(std::iter::from_fn(|| self.next_arrival()).take(count));
     }
 
-    /// Where to look, once it is drained, for what went wrong on the way: only a process that
-    /// reads a file as it goes has something to watch.
+    /// Returns the faults to check once the process is drained. Only a process that reads a file during the run has
+    /// any.
     fn faults(&self) -> Vec<TraceFault> {
         Vec::new()
     }
 
-    /// The same process at the same point, to be drained on its own; `None` where that cannot be had, as of a file
-    /// that is read row by row.
+    /// Returns an independent copy of the process at the same point. `None` if the process cannot be copied, such as
+    /// one that reads a file row by row.
     fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
         None
     }
 }
 
-/// Arrivals that cannot be made.
+/// The reason why arrivals cannot be generated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrivalError {
@@ -40,36 +40,36 @@ pub enum ArrivalError {
          remove the workload if it gets no requests"
     )]
     NoRate { workload: WorkloadName, process: &'static str, rate: RequestsPerSecond },
-    /// The coefficient of variation is no usable number.
+    /// The coefficient of variation is out of range.
     #[error(
         "workload {workload}: arrival.cv must be between {min} and {max}, not {cv}; \
          use the constant process for evenly spaced arrivals and cv = 1 for Poisson"
     )]
     BadCv { workload: WorkloadName, cv: f64, min: f64, max: f64 },
-    /// A process made of several has a part that makes no process.
+    /// A part of a composite process is invalid.
     #[error(
         "workload {workload}: {process} arrivals need rates that are finite and ≥ 0, not all 0, and \
          times above 0 (mmpp: two states at least)"
     )]
     BadParts { workload: WorkloadName, process: &'static str },
-    /// Closed-loop arrivals are not known before they are answered.
+    /// Closed-loop arrivals are not known before requests are answered.
     #[error(
         "workload {workload}: closed_loop arrivals depend on when their answers come, so they can only be \
          simulated (`igniter simulate`, `compare`, `sweep`) and only on their own: not written as a trace, not \
          sent to real servers, not part of another process; use an open process such as poisson here"
     )]
     ClosedLoop { workload: WorkloadName },
-    /// The trace file is missing or wrong.
+    /// The trace file is missing or invalid.
     #[error("workload {workload}: {source}")]
     Trace { workload: WorkloadName, source: TraceError },
-    /// A trace could not be read to its end although it was sound before the run.
+    /// A trace could not be read to its end, although it was valid before the run.
     #[error(
         "workload {workload}: the trace changed while it was replayed: {what}; do not write to it meanwhile"
     )]
     Interrupted { workload: WorkloadName, what: String },
 }
 
-/// Adds a random gap to the time of the last arrival; `None` once that is not before `end`.
+/// Adds a random gap to the time of the last arrival; returns `None` once the sum is not before `end`.
 ///
 /// The gap is rounded to whole nanoseconds first, so that a last-bit difference between two
 /// mathematical libraries cannot build up over a run.

@@ -1,4 +1,4 @@
-//! From what a user asks for to a process.
+//! Builds arrival processes from their descriptions.
 
 use super::combined::{PhaseArrivals, SumArrivals};
 use super::rate_file::read_rates;
@@ -15,15 +15,14 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 impl ArrivalSpec {
-    /// Makes the arrival process of one workload. All its arrivals are before `duration`.
+    /// Builds the arrival process of one workload. All its arrivals are before `duration`.
     ///
     /// Random processes draw from the stream (`seed`, `workload`, [`Purpose::Arrivals`]), and each part of a
     /// combined process from a stream of its own. A trace is read and checked as a whole.
     ///
-    /// # Errors
-    /// For closed-loop arrivals, which are no process, and when the rate is 0 (traces do not need one), the coefficient of variation is outside
-    /// [`GammaArrivals::CV_RANGE`] or [`WeibullArrivals::CV_RANGE`], the states of an MMPP make no process,
-    /// or a file is missing or wrong.
+    /// Fails for closed-loop arrivals, which are not an arrival process, and if the rate is 0 (traces do not need one),
+    /// the coefficient of variation is outside [`GammaArrivals::CV_RANGE`] or [`WeibullArrivals::CV_RANGE`], the states
+    /// of an MMPP do not define a process, or a file is missing or invalid.
     pub fn build(
         &self,
         workload: &WorkloadName,
@@ -35,7 +34,7 @@ impl ArrivalSpec {
     }
 }
 
-/// Whose arrivals are made, and for which part of them.
+/// The workload whose arrivals are built, and the path to the part that is built.
 struct ArrivalBuilder<'w> {
     workload: &'w WorkloadName,
     seed: u64,

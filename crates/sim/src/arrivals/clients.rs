@@ -8,32 +8,34 @@ use rand_distr::{Distribution, Exp1};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A client whose request failed lets at least this much time pass before its next one, so that a server that
-/// refuses everything is not asked again in the same instant, for ever.
+/// The least time between the failure of a request and the next request of its client. Without it, a server that
+/// refuses everything would get requests in the same instant forever.
 const AFTER_FAILURE: Nanoseconds = Nanoseconds::new(1_000_000);
 
-/// A client takes at least this long to send its next request: an answer and what follows it are two moments.
+/// The least time between an answer and the next request of its client, so that the two are separate moments.
 const LEAST: Nanoseconds = Nanoseconds::new(1);
 
-/// The clients of one server. Each sends a request, waits for its answer, thinks, and sends the next one.
+/// The clients of one server. Each client sends a request, waits for its answer, thinks, and sends the next request.
 ///
-/// Who owns them asks for the time of the next request, says when it was sent, and when each was answered or
-/// failed. Client i of n begins at i/n of a constant think time, and after an exponential think time otherwise.
+/// The owner asks for the time of the next request, and reports when requests are sent, answered or failed. With
+/// constant think times, client i of n begins at i/n of the think time; otherwise each begins after an exponential
+/// think time.
 #[derive(Debug)]
 pub struct Clients {
     spec: ClosedLoopSpec,
     random: Option<Stream>,
-    /// When those who think send their next requests.
+    /// The times at which the thinking clients send their next requests.
     thinking: BinaryHeap<Reverse<Nanoseconds>>,
     end: Nanoseconds,
     tally: ArrivalTally,
 }
 
 impl Clients {
-    /// Those of the clients of a workload that the server `own` of several with the given rates gets: they are
-    /// dealt out in proportion to the rates, and stay where they are. With fewer than two rates, all.
+    /// Creates the clients of server `own` of a workload's servers, which have the given rates. The clients are divided
+    /// among the servers in proportion to the rates, and stay with their server. With fewer than two rates, the server
+    /// has all clients.
     ///
-    /// They send nothing from `duration` on.
+    /// Clients send nothing from `duration` on.
     #[must_use]
     pub fn new(
         spec: ClosedLoopSpec,
@@ -44,7 +46,7 @@ impl Clients {
         seed: u64,
     ) -> Self {
         let mut random = stream(seed, workload, Purpose::Thinking);
-        // Each server draws from a part of the stream that no other reaches.
+        // Each server draws from a part of the stream that no other server reaches.
         (0..own).for_each(|_| random.jump());
         let random = (spec.thinking == Thinking::Exponential).then_some(random);
         let (thinking, tally) = (BinaryHeap::new(), ArrivalTally::default());
@@ -59,7 +61,7 @@ impl Clients {
         clients
     }
 
-    /// When a client sends its first request.
+    /// Returns when a client sends its first request.
     fn start(&mut self, client: u32) -> Nanoseconds {
         match self.spec.thinking {
             Thinking::Constant => {
@@ -70,7 +72,7 @@ impl Clients {
         }
     }
 
-    /// The next think time.
+    /// Draws the next think time.
     fn think(&mut self) -> Nanoseconds {
         match &mut self.random {
             None => self.spec.think,
@@ -81,7 +83,7 @@ impl Clients {
         }
     }
 
-    /// The time if it is before the end of the run; a client whose time is not stops.
+    /// Schedules a request and returns its time, if that is before the end of the run; otherwise the client stops.
     fn think_until(&mut self, time: Nanoseconds) -> Option<Nanoseconds> {
         (time < self.end).then(|| {
             self.thinking.push(Reverse(time));
@@ -89,37 +91,39 @@ impl Clients {
         })
     }
 
-    /// When the next request is sent, as far as that is known now.
+    /// Returns when the next request is sent, as far as that is known now.
     #[must_use]
     pub fn next(&self) -> Option<Nanoseconds> {
         self.thinking.peek().map(|Reverse(time)| *time)
     }
 
-    /// When each client that thinks sends its next request, in no order.
+    /// Returns when each thinking client sends its next request, in no particular order.
     pub fn coming(&self) -> impl Iterator<Item = Nanoseconds> {
         self.thinking.iter().map(|Reverse(time)| *time)
     }
 
-    /// The next request is sent; returns its time.
+    /// Sends the next request and returns its time.
     pub fn send(&mut self) -> Option<Nanoseconds> {
         let Reverse(time) = self.thinking.pop()?;
         self.tally.add(time);
         Some(time)
     }
 
-    /// A client has its answer; returns when it sends its next request, if that is before the end of the run.
+    /// Records that a client has its answer. Returns when the client sends its next request, if that is before the end
+    /// of the run.
     pub fn answered(&mut self, at: Nanoseconds) -> Option<Nanoseconds> {
         let think = self.think().max(LEAST);
         self.think_until(at.saturating_add(think))
     }
 
-    /// The request of a client failed; returns when it sends its next one, if that is before the end of the run.
+    /// Records that the request of a client failed. Returns when the client sends its next request, if that is before
+    /// the end of the run.
     pub fn failed(&mut self, at: Nanoseconds) -> Option<Nanoseconds> {
         let think = self.think().max(AFTER_FAILURE);
         self.think_until(at.saturating_add(think))
     }
 
-    /// What the requests that were sent so far amount to.
+    /// Returns the statistics of the requests sent so far.
     #[must_use]
     pub fn statistics(&self) -> ArrivalStatistics {
         self.tally.statistics(self.end)

@@ -3,15 +3,15 @@
 use super::{ArrivalProcess, TraceFault};
 use igniter_model::units::Nanoseconds;
 
-/// All arrivals of several processes, in order of time; of equal times, that of the first process comes first.
+/// All arrivals of several processes, in order of time; among equal times, in the order of the processes.
 #[derive(Debug)]
 pub struct SumArrivals {
-    /// Each with its next arrival.
+    /// The processes, each with its next arrival.
     parts: Vec<(Option<Nanoseconds>, Box<dyn ArrivalProcess>)>,
 }
 
 impl SumArrivals {
-    /// Joins processes.
+    /// Merges processes.
     #[must_use]
     pub fn new(parts: Vec<Box<dyn ArrivalProcess>>) -> Self {
         let with_next = |mut part: Box<dyn ArrivalProcess>| (part.next_arrival(), part);
@@ -39,7 +39,7 @@ impl ArrivalProcess for SumArrivals {
 /// The arrivals of processes that follow each other.
 #[derive(Debug)]
 pub struct PhaseArrivals {
-    /// Each with the time when it starts; it was built for the time until the next.
+    /// The processes, each with its start; each was built for the time until the next one starts.
     phases: std::vec::IntoIter<(Nanoseconds, Box<dyn ArrivalProcess>)>,
     current: Option<(Nanoseconds, Box<dyn ArrivalProcess>)>,
     faults: Vec<TraceFault>,

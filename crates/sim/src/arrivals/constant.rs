@@ -15,7 +15,7 @@ pub struct ConstantArrivals {
 }
 
 impl ConstantArrivals {
-    /// Arrivals at `rate` before `end`; none at all for a rate of 0.
+    /// Creates arrivals at `rate` before `end`; none at all for a rate of 0.
     #[must_use]
     pub fn new(rate: RequestsPerSecond, end: Nanoseconds) -> Self {
         Self { rate: rate.get(), end, index: 0 }

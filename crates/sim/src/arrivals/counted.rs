@@ -1,13 +1,13 @@
-//! Arrivals that are counted while somebody else drains them.
+//! Arrivals that are counted while they are drained.
 
 use super::{ArrivalProcess, ArrivalStatistics, ArrivalTally, TraceFault};
 use igniter_model::units::Nanoseconds;
 use std::sync::{Arc, OnceLock};
 
-/// What arrivals amount to, known once they are drained.
+/// The statistics of arrivals, set once they are drained.
 pub type ArrivalCount = Arc<OnceLock<ArrivalStatistics>>;
 
-/// A process that passes on what another one gives, and counts it.
+/// A process that passes on the arrivals of another process and counts them.
 #[derive(Debug)]
 pub struct CountedArrivals {
     process: Box<dyn ArrivalProcess>,
@@ -24,7 +24,7 @@ impl CountedArrivals {
         Self { process, duration, tally, count }
     }
 
-    /// Where to look once it is drained.
+    /// Returns the place where the statistics will be once the process is drained.
     #[must_use]
     pub fn count(&self) -> ArrivalCount {
         Arc::clone(&self.count)
@@ -59,7 +59,7 @@ impl ArrivalProcess for CountedArrivals {
         self.process.faults()
     }
 
-    /// Only the original counts.
+    /// Returns a copy that does not count: only the original does.
     fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
         self.process.fork()
     }

@@ -1,23 +1,23 @@
-//! How many requests a run will see, before any is drawn.
+//! The expected number of requests of a run, before any is drawn.
 
 use super::rate_file::read_rates;
 use super::{ArrivalPhase, ArrivalSpec, ClosedLoopSpec};
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 
 impl ArrivalSpec {
-    /// About how many requests a workload with this rate sends in a run: what a run's size is judged by before
-    /// it starts. Shapes, phases and files of rates count with what they make of the rate.
+    /// Returns about how many requests a workload with this rate sends in a run. The size of a run is checked with it
+    /// before the run starts. The effects of shapes, phases and files of rates on the rate are included.
     ///
-    /// A trace counts as nothing, for it is as long as it is. Clients of a closed loop send as they are
-    /// answered, which nobody knows before: they count as the rate that is planned for, and at most as if answers
-    /// took no time. A file of rates that cannot be read counts as nothing, too; [`ArrivalSpec::build`] says what is
-    /// wrong with it.
+    /// A trace counts as nothing, since its length is given. Clients of a closed loop send requests as they are
+    /// answered, which cannot be known in advance: they count as the planned rate, and at most as if answers took no
+    /// time. A file of rates that cannot be read counts as nothing, too; [`ArrivalSpec::build`] reports what is wrong
+    /// with it.
     #[must_use]
     pub fn expected(&self, rate: RequestsPerSecond, duration: Nanoseconds) -> f64 {
         self.expected_within(rate.get(), duration.as_f64())
     }
 
-    /// The same in a time in ns. No integer: clocks of shapes may show more than 584 years.
+    /// Does the same for a time in ns. The time is not an integer: clocks of shapes may show more than 584 years.
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
     fn expected_within(&self, rate_rps: f64, end_ns: f64) -> f64 {
         match self {

@@ -6,34 +6,35 @@ use rand_distr::{Distribution, Exp1};
 use std::convert::Infallible;
 use std::sync::LazyLock;
 
-/// The draws of [`Exp1`] at less cost.
+/// The draws of [`Exp1`] at a lower cost.
 ///
-/// `Exp1` covers the density by 256 layers of equal area (Marsaglia and Tsang's ziggurat). The lowest 8 bits of a word say
-/// which of them, and the highest 52 where in it. In 99 of 100 cases the point lies in the layer above too, and is the draw.
-/// That much is done here, and everything else by `Exp1`.
+/// `Exp1` covers the density by 256 layers of equal area (Marsaglia and Tsang's ziggurat). The lowest 8 bits of a word
+/// select the layer, and the highest 52 the point in it. In 99 of 100 cases the point also lies in the layer above, and
+/// is the draw. Only this case is handled here; `Exp1` handles all others.
 #[derive(Debug)]
 pub(super) struct Exponential {
-    /// How wide each layer is, and 0 above the topmost.
+    /// The width of each layer, and 0 above the topmost.
     widths: [f64; LAYERS + 1],
 }
 
 const LAYERS: usize = 256;
 
-/// One over the least place in a layer: 2⁵³.
+/// The inverse of the smallest position in a layer: 2⁵³.
 const PLACES: f64 = 9_007_199_254_740_992.0;
 
 impl Exponential {
-    /// The only one.
+    /// Returns the only instance.
     pub(super) fn get() -> &'static Self {
         static ONLY: LazyLock<Exponential> = LazyLock::new(Exponential::new);
         &ONLY
     }
 
-    /// `Exp1` itself says how wide its layers are: for the least place it gives that part of the width.
+    /// Obtains the widths of the layers from `Exp1` itself: for the smallest position, it returns that part of the
+    /// width.
     fn new() -> Self {
         let mut widths = [0.0; LAYERS + 1];
         for (layer, width) in (0_u64..).zip(&mut widths[..LAYERS]) {
-            // In the topmost layer a second word decides, of which every one but 0 will do.
+            // In the topmost layer a second word decides, for which every value but 0 will do.
             let mut words = [layer].into_iter();
             let least: f64 = Exp1.sample(&mut Words(|| words.next().unwrap_or(1 << 63)));
             *width = PLACES * least;
@@ -41,11 +42,12 @@ impl Exponential {
         Self { widths }
     }
 
-    /// The next draws, with mean 1. A function of its own, so that the state of the generator stays in registers.
+    /// Draws numbers with mean 1. Not inlined, so that the state of the generator stays in registers.
     #[inline(never)]
     pub(super) fn fill(&self, random: &mut Stream, draws: &mut [f64]) {
         let mut own = random.clone();
-        // Not fill_with, which would keep the generator in memory. Four at a time, as the loop itself costs too.
+        // Not fill_with, which would keep the generator in memory. Four draws at a time, as the loop itself has a cost
+        // too.
         let (blocks, rest) = draws.as_chunks_mut::<4>();
         for [a, b, c, d] in blocks {
             *a = self.sample(&mut own);
@@ -75,8 +77,8 @@ impl Exponential {
     }
 }
 
-/// The draw that begins with a word. The generator comes and goes by value: whoever has the address of one that draws often
-/// would keep it in memory.
+/// Returns the draw that begins with a given word. The generator is passed and returned by value: if its address were
+/// taken, frequent draws would have to keep it in memory.
 #[cold]
 #[inline(never)]
 fn rare(word: u64, mut random: Stream) -> (f64, Stream) {
@@ -91,7 +93,7 @@ struct Words<F>(F);
 impl<F: FnMut() -> u64> TryRng for Words<F> {
     type Error = Infallible;
 
-    /// As that of a [`Stream`].
+    /// Takes the same bits as the method of a [`Stream`].
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         Ok((self.0() >> 32) as u32)
     }

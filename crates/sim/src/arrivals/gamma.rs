@@ -17,11 +17,11 @@ pub struct GammaArrivals {
 }
 
 impl GammaArrivals {
-    /// The coefficients of variation that make sense: below it gaps are as good as constant, above
-    /// it nearly all gaps vanish and a run of any length sees a rate of its own.
+    /// The useful range of coefficients of variation: below it gaps are practically constant; above
+    /// it nearly all gaps vanish, and the rate of a run of any length is a matter of chance.
     pub const CV_RANGE: RangeInclusive<f64> = 0.01..=100.0;
 
-    /// Arrivals at the mean `rate` before `end`; `None` when `cv` is outside
+    /// Creates arrivals at the mean `rate` before `end`; `None` if `cv` is outside
     /// [`GammaArrivals::CV_RANGE`] or the rate is 0.
     #[must_use]
     pub fn new(rate: RequestsPerSecond, cv: f64, end: Nanoseconds, random: Stream) -> Option<Self> {

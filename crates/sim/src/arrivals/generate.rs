@@ -1,4 +1,4 @@
-//! All arrivals of a process at once, with what they amount to.
+//! All arrivals of a process at once, with their statistics.
 
 use super::ArrivalProcess;
 use igniter_model::units::Nanoseconds;
@@ -8,7 +8,7 @@ use igniter_model::units::Nanoseconds;
 pub struct GeneratedArrivals {
     /// Arrival times since the start, in order.
     pub times: Vec<Nanoseconds>,
-    /// The length of the run that they were generated for.
+    /// The length of the run for which they were generated.
     pub duration: Nanoseconds,
 }
 
@@ -18,7 +18,7 @@ impl GeneratedArrivals {
         Self { times: std::iter::from_fn(|| process.next_arrival()).collect(), duration }
     }
 
-    /// The achieved mean rate in requests/s; 0 for a run of no length.
+    /// Returns the achieved mean rate in requests/s; 0 for a run of length 0.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
     pub fn rate(&self) -> f64 {
@@ -28,8 +28,8 @@ impl GeneratedArrivals {
         self.times.len() as f64 / self.duration.as_seconds()
     }
 
-    /// The achieved coefficient of variation of the gaps between arrivals (standard deviation over
-    /// mean, with n − 1); `None` with fewer than two gaps or when all arrive at once.
+    /// Returns the achieved coefficient of variation of the gaps between arrivals (standard deviation over mean, with
+    /// n − 1); `None` with fewer than two gaps or when all requests arrive at once.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
     pub fn gap_cv(&self) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! Arrivals whose times the caller has in memory.
+//! Arrivals at times that the caller has in memory.
 
 use super::ArrivalProcess;
 use igniter_model::units::Nanoseconds;
@@ -13,7 +13,7 @@ pub struct ListedArrivals {
 }
 
 impl ListedArrivals {
-    /// Arrivals at `times`, which ascend, before `end`.
+    /// Creates arrivals at `times`, which must ascend, before `end`.
     #[must_use]
     pub fn new(times: Arc<[Nanoseconds]>, end: Nanoseconds) -> Self {
         Self { times, next: 0, end }

@@ -7,10 +7,10 @@ use rand_distr::{Distribution, Exp1};
 
 /// A Poisson process whose rate changes with a hidden state.
 ///
-/// A state lasts an exponential time with its own mean; then another follows, each of the others with
-/// the same probability. It starts in the first state. Because jumps are uniform, all states are entered equally often,
-/// so that the mean rate of a long run is `Σ mean·rate / Σ mean`; the rates are scaled to make it the
-/// workload's.
+/// The process starts in the first state. A state lasts an exponential time with its own mean; then another state
+/// follows, each of the others with the same probability. Because jumps are uniform, all states are entered equally
+/// often, so the mean rate of a long run is `Σ mean·rate / Σ mean`; the rates are scaled so that this is the workload's
+/// rate.
 #[derive(Debug, Clone)]
 pub struct MmppArrivals {
     /// Mean gap and mean stay of each state, in ns.
@@ -23,8 +23,8 @@ pub struct MmppArrivals {
 }
 
 impl MmppArrivals {
-    /// Arrivals at the mean `rate` before `end`; `None` with fewer than two states, a stay of no time, or
-    /// rates that are negative or all 0.
+    /// Creates arrivals at the mean `rate` before `end`. `None` with fewer than two states, with a stay of no time, or
+    /// with rates that are negative or all 0.
     #[must_use]
     pub fn new(
         states: &[MmppState],
@@ -56,7 +56,7 @@ impl MmppArrivals {
         self.state = (self.state + other) % self.states.len();
         let stay: f64 = Exp1.sample(&mut self.random);
         let stay = Nanoseconds::from_f64(stay * self.states[self.state].1);
-        // A stay of no time at all would be possible, but would never end.
+        // A stay of length 0 would be possible, but would never end.
         self.until = self.until.saturating_add(stay.max(Nanoseconds::new(1)));
     }
 }
@@ -67,14 +67,14 @@ impl ArrivalProcess for MmppArrivals {
             let gap: f64 = Exp1.sample(&mut self.random);
             // Infinite in a state without arrivals, which saturates.
             let gap = gap * self.states[self.state].0;
-            // 0 · ∞ is no number.
+            // 0 · ∞ is NaN.
             let gap = if gap.is_nan() { f64::INFINITY } else { gap };
             let next = self.last.saturating_add(Nanoseconds::from_f64(gap));
             if next < self.until {
                 self.last = next;
                 return (next < self.end).then_some(next);
             }
-            // Exponential gaps have no memory: in the new state a new one begins.
+            // Exponential gaps have no memory, so a new gap begins in the new state.
             self.last = self.until;
             self.jump();
         }

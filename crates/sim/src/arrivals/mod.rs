@@ -1,9 +1,9 @@
 //! Arrival processes, traces, and the seed streams that drive them.
 //!
-//! An [`ArrivalSpec`] says what a user asks for; [`ArrivalSpec::build`] makes it an
-//! [`ArrivalProcess`], which the engine (and the load generator of the real arm) drains one request
-//! at a time. Each workload draws from a [`stream`] of its own, so that all strategies see the same
-//! arrivals and adding a workload changes no other's.
+//! An [`ArrivalSpec`] describes the arrivals that a user requests; [`ArrivalSpec::build`] makes it
+//! an [`ArrivalProcess`], from which the engine (and the load generator for real servers) takes one
+//! request at a time. Each workload draws from a [`stream`] of its own, so that all strategies see
+//! the same arrivals and adding a workload does not change the arrivals of the others.
 
 mod arrival;
 mod build;

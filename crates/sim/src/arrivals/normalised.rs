@@ -4,15 +4,14 @@ use super::{ArrivalProcess, Stream};
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 use rand_distr::{Distribution, Exp1};
 
-/// `n = rate · duration` exponential gaps, stretched or squeezed together until they span exactly the duration.
+/// `n = rate · duration` exponential gaps, stretched or compressed so that they span exactly the duration.
 ///
-/// The load generator inference-perf does this, so that the achieved rate is the one asked for. A request arrives
-/// at the start of each gap, the first at 0. Nothing is kept in memory: the gaps are drawn twice, first for their
-/// sum.
+/// The load generator inference-perf does this, so that the achieved rate equals the requested one. A request arrives
+/// at the start of each gap, the first at 0. Gaps are not kept in memory: they are drawn twice, first for their sum.
 #[derive(Debug, Clone)]
 pub struct NormalisedArrivals {
     left: u64,
-    /// Sum of the gaps so far, of which the mean is 1.
+    /// Sum of the gaps so far, before scaling; their mean is 1.
     passed: f64,
     ns_per_gap: f64,
     last: Nanoseconds,
@@ -21,7 +20,7 @@ pub struct NormalisedArrivals {
 }
 
 impl NormalisedArrivals {
-    /// Exactly `rate · end` arrivals, rounded to the nearest number, before `end`.
+    /// Creates exactly `rate · end` arrivals, rounded to the nearest number, before `end`.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     pub fn new(rate: RequestsPerSecond, end: Nanoseconds, random: Stream) -> Self {

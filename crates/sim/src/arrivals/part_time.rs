@@ -1,24 +1,25 @@
-//! The arrivals of a server that is there for a part of a run.
+//! The arrivals of a server that is present for a part of a run.
 
 use super::{ArrivalProcess, Turns};
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 
-/// How many arrivals are drawn at a time.
+/// The number of arrivals that are drawn at a time.
 const BLOCK: usize = 256;
 
-/// A while in which the servers of a workload, and the part of its requests that each gets, stay the same.
+/// A time in which the servers of a workload, and the part of its requests that each gets, stay the same.
 #[derive(Debug, Clone)]
 pub struct Shift {
-    /// From, inclusive.
+    /// Start, inclusive.
     pub from: Nanoseconds,
-    /// Until, exclusive.
+    /// End, exclusive.
     pub until: Nanoseconds,
-    /// Whose turn it is, and which of the turns are its own; `None`: the server is alone, and takes all.
+    /// The turns of the servers, and the number of this server among them; `None`: the server is alone, and takes all
+    /// requests.
     pub turns: Option<(Turns, usize)>,
 }
 
 impl Shift {
-    /// The shift of the server `own` of those with the given rates.
+    /// Creates the shift of server `own` of the servers with the given rates.
     #[must_use]
     pub fn new(
         (from, until): (Nanoseconds, Nanoseconds),
@@ -31,21 +32,22 @@ impl Shift {
 
 /// The arrivals of one server of a workload in its shifts, which follow each other without gaps.
 ///
-/// In each of them requests are dealt out anew, from its first request on. So the parts of servers on different GPUs depend
-/// on nothing but the shifts, and each server can draw the stream for itself, from any point before its first shift on.
+/// In each shift, requests are divided anew, from the shift's first request on. So the parts of servers on different
+/// GPUs depend only on the shifts, and each server can draw the stream on its own, from any point before its first
+/// shift.
 #[derive(Debug)]
 pub struct PartTimeArrivals {
     whole: Box<dyn ArrivalProcess>,
     shifts: std::vec::IntoIter<Shift>,
-    /// The present one; `None`: the server takes no more requests.
+    /// The current shift; `None`: the server takes no more requests.
     shift: Option<Shift>,
-    /// Arrivals of the whole stream that were drawn, and the next of them.
+    /// Arrivals of the whole stream that were drawn, and the position of the next of them.
     block: Vec<Nanoseconds>,
     next: usize,
 }
 
 impl PartTimeArrivals {
-    /// The part of `whole` that belongs to the server in its shifts.
+    /// Creates the part of `whole` that belongs to the server in its shifts.
     #[must_use]
     pub fn new(whole: Box<dyn ArrivalProcess>, shifts: Vec<Shift>) -> Self {
         let mut shifts = shifts.into_iter();
@@ -75,7 +77,7 @@ impl ArrivalProcess for PartTimeArrivals {
                 }
             }
             let drawn = &self.block[self.next..];
-            // What came before its first shift is not its own.
+            // Arrivals before its first shift do not belong to the server.
             if drawn.first().is_some_and(|&first| first < shift.from) {
                 self.next += drawn.partition_point(|&time| time < shift.from);
                 continue;
@@ -122,15 +124,15 @@ impl ArrivalProcess for PartTimeArrivals {
     }
 }
 
-/// Where to begin to draw, to get all arrivals from each of the times on, which ascend: the process itself, at or before that
-/// time. `None` where a process cannot be had twice.
+/// Returns, for each of the ascending times, the process at a point from which all arrivals from that time on can be
+/// drawn: at or before that time. `None` if the process cannot be copied.
 ///
-/// One walk through the stream is enough for all of them, in place of one from the start for each.
+/// One pass through the stream serves all times, in place of one pass from the start for each.
 pub(crate) fn starts_at(
     mut whole: Box<dyn ArrivalProcess>,
     times: &[Nanoseconds],
 ) -> Option<Vec<Box<dyn ArrivalProcess>>> {
-    /// More than are drawn for servers: what is skipped costs less in larger blocks.
+    /// Larger than the blocks that are drawn for servers: skipping costs less in larger blocks.
     const STRIDE: usize = 2048;
     let mut starts = Vec::with_capacity(times.len());
     let mut block = Vec::with_capacity(STRIDE);

@@ -16,7 +16,7 @@ pub struct PoissonArrivals {
 }
 
 impl PoissonArrivals {
-    /// Arrivals at the mean `rate` before `end`; none at all for a rate of 0.
+    /// Creates arrivals at the mean `rate` before `end`; none at all for a rate of 0.
     #[must_use]
     pub fn new(rate: RequestsPerSecond, end: Nanoseconds, random: Stream) -> Self {
         Self { mean_gap_ns: 1e9 / rate.get(), end, last: Nanoseconds::ZERO, random }
@@ -77,11 +77,11 @@ impl ArrivalProcess for PoissonArrivals {
     }
 }
 
-/// How many gaps are drawn before they are added up, which is done for several at once.
+/// The number of gaps that are drawn before they are added up, which is done for several at once.
 const CHUNK: usize = 64;
 
 /// Below this mean, in ns, no gap reaches 2⁵² ns: a draw is an infinity, or below 7.7 + 53 ln 2 = 44.5.
 const LONGEST_MEAN: f64 = 1e14;
 
-/// Below this, a chunk of such gaps can be added, with two infinities among them.
+/// Below this time, a chunk of such gaps can be added without overflow, with two infinities among them.
 const FAR: Nanoseconds = Nanoseconds::new(1 << 62);

@@ -5,17 +5,17 @@ use super::shape::ShapeClock;
 use igniter_model::input::{CsvTable, HeaderRule, ImportError};
 use std::path::Path;
 
-/// No rate of a file may be higher: a request in each ns.
+/// The largest rate in a file: one request in each ns.
 const MOST_RPS: f64 = 1e9;
 
-/// No row may start later: 300 years.
+/// The latest start of a row: 300 years.
 const MOST_S: f64 = 1e10;
 
-/// No file may have more rows: a rate for each second of four months.
+/// The largest number of rows of a file: a rate for each second of four months.
 const MOST_ROWS: usize = 10_000_000;
 
-/// Reads a CSV file with the columns `start_s` and `rate_rps` as the clock of a process with the rate
-/// `base`: before the first row the rate is 0, and that of the last row stays.
+/// Reads a CSV file with the columns `start_s` and `rate_rps` as the clock of a process with the rate `base`. Before
+/// the first row the rate is 0; the rate of the last row stays.
 pub(super) fn read_rates(
     path: &Path,
     rate_scale: f64,

@@ -1,8 +1,8 @@
 //! Seed streams: one independent random number generator for each (seed, workload, purpose).
 //!
 //! The generator is xoshiro256++, whose output is fixed by its specification; its 256-bit state is
-//! the SHA-256 of an encoding of the three. Derivation by name means that adding, removing or
-//! re-ordering workloads changes nobody else's draws.
+//! the SHA-256 of an encoding of the three. Since streams are derived from names, adding, removing
+//! or re-ordering workloads does not change the draws of any other workload.
 
 use igniter_model::domain::WorkloadName;
 use rand::SeedableRng;
@@ -15,24 +15,24 @@ pub type Stream = Xoshiro256PlusPlus;
 /// Separates these streams from any other use of SHA-256; a new version would change every result.
 const DOMAIN: &str = "igniter/stream/v1";
 
-/// What the numbers of a stream are drawn for.
+/// The purpose of the random numbers of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The gaps between arrivals.
     Arrivals,
-    /// Execution times around the predicted ones.
+    /// Execution times around the predicted times.
     Service,
     /// Noise on execution times.
     Noise,
-    /// What the host takes for a batch on its instance.
+    /// Host times of batches on their instance.
     BatchOverhead,
-    /// What it takes for requests outside of the instance.
+    /// Host times of requests outside of the instance.
     RequestOverhead,
-    /// Which of two threads wakes first.
+    /// The thread that wakes first in a race.
     Race,
-    /// How far the predictor is off.
+    /// Errors of the predictor.
     Prediction,
-    /// How long clients think.
+    /// Think times of clients.
     Thinking,
 }
 
@@ -51,7 +51,7 @@ impl Purpose {
     }
 }
 
-/// The stream of one workload for one purpose.
+/// Returns the stream of one workload for one purpose.
 ///
 /// ```
 /// use igniter_model::domain::WorkloadName; use igniter_sim::arrivals::{Purpose, stream};
@@ -65,7 +65,8 @@ pub fn stream(seed: u64, workload: &WorkloadName, purpose: Purpose) -> Stream {
     stream_of(seed, workload, purpose, &[])
 }
 
-/// The stream of a part of what [`stream`] is for; without a part, that of all.
+/// Returns the stream of a part of a workload and purpose; without a part, the stream of
+/// [`stream`].
 pub(super) fn stream_of(
     seed: u64,
     workload: &WorkloadName,
@@ -73,7 +74,7 @@ pub(super) fn stream_of(
     part: &[u32],
 ) -> Stream {
     let mut hash = Sha256::new();
-    // Every part carries its length, so no two triples share an encoding.
+    // Each part is preceded by its length, so no two triples share an encoding.
     for part in [
         DOMAIN.as_bytes(),
         &seed.to_le_bytes(),

@@ -3,7 +3,7 @@
 use igniter_model::units::Nanoseconds;
 use std::f64::consts::TAU;
 
-/// What the rate of a workload is multiplied by, as a function of time.
+/// The factor of a workload's rate as a function of time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RateShape {
     /// A sine with mean 1.
@@ -15,54 +15,54 @@ pub enum RateShape {
         /// The highest rate divided by the lowest (≥ 1).
         peak_to_trough: f64,
     },
-    /// `factor` from `start` to `end`, else 1.
+    /// `factor` from `start` to `end`, and 1 outside.
     Spike {
-        /// When it starts.
+        /// The start of the spike.
         start: Nanoseconds,
-        /// When it ends; after the start.
+        /// The end of the spike, after the start.
         end: Nanoseconds,
         /// The factor (≥ 0).
         factor: f64,
     },
     /// `from` before `start`, `to` after `end`, and a straight line between them.
     Ramp {
-        /// When the line starts.
+        /// The start of the line.
         start: Nanoseconds,
-        /// When the line ends; after the start.
+        /// The end of the line, after the start.
         end: Nanoseconds,
-        /// The factor before (≥ 0).
+        /// The factor before the line (≥ 0).
         from: f64,
-        /// The factor after (≥ 0); with 0 the workload drains.
+        /// The factor after the line (≥ 0); with 0 the workload drains.
         to: f64,
     },
-    /// One factor after another.
+    /// A sequence of constant factors.
     Steps {
-        /// One or more; one of the factors is above 0.
+        /// One or more steps; at least one factor is above 0.
         steps: Vec<RateStep>,
-        /// Whether they start again after the last; else the last one stays.
+        /// Whether the steps start again after the last one; otherwise the last factor stays.
         repeat: bool,
     },
 }
 
-/// A factor for a time.
+/// A factor that holds for some time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateStep {
-    /// How long (> 0).
+    /// Duration of the step (> 0).
     pub duration: Nanoseconds,
     /// The factor (≥ 0).
     pub factor: f64,
 }
 
-/// The integral of a shape and its inverse: the clock that a process runs on.
+/// The integral of a shape and its inverse: the clock by which a process runs.
 ///
-/// Times are in ns, as floats: a tenth of a ns is lost at most, in runs of up to 10 days.
+/// Times are in ns, as floats: the error is at most a tenth of a ns, in runs of up to 10 days.
 #[derive(Debug, Clone)]
 pub(super) enum ShapeClock {
     Diurnal(Diurnal),
     Segments { list: Vec<ShapeSegment>, repeat: bool, round: u64, at: usize, now: Lookup },
 }
 
-/// A sine that is never negative.
+/// A sine around 1 that is never negative.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Diurnal {
     period: f64,
@@ -70,12 +70,13 @@ pub(super) struct Diurnal {
     swing: f64,
     /// The sine at time 0.
     zero: f64,
-    /// How long the pieces of the integral are in which its inverse is a parabola to 0.05 ns; 0 where none are.
+    /// The length of the pieces of the integral in which a parabola gives its inverse to within 0.05 ns; 0 if pieces
+    /// are not used.
     step: f64,
     piece: InversePiece,
 }
 
-/// The inverse of the integral between two readings: a parabola.
+/// The inverse of the integral between two readings, as a parabola.
 #[derive(Debug, Clone, Copy, Default)]
 struct InversePiece {
     from: f64,
@@ -87,12 +88,12 @@ struct InversePiece {
     curvature: f64,
 }
 
-/// What of the present segment, in the present round, is needed for each time.
+/// The numbers of the current segment, in the current round, that every look-up needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lookup {
     /// The integral before the round, and before the segment within it.
     before: (f64, f64),
-    /// The integral over the segment; 0 where there is no segment yet.
+    /// The integral over the segment; 0 before the first segment is set.
     whole: f64,
     start: f64,
     length: f64,
@@ -101,28 +102,28 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// The time at which the integral reaches `reading`, if that is before the end of the segment.
+    /// Returns the time at which the integral reaches `reading`, if that is before the end of the segment.
     #[inline]
     fn time(&self, reading: f64) -> Option<f64> {
         let inside = reading - self.before.0 - self.before.1;
         (inside < self.whole).then(|| self.start + self.inverse(inside.max(0.0)))
     }
 
-    /// The time after the start at which the integral has grown by this much.
+    /// Returns the time after the start at which the integral has grown by `integral`.
     #[inline]
     fn inverse(&self, integral: f64) -> f64 {
         let root = (self.from * self.from + 2.0 * self.slope * integral).max(0.0).sqrt();
-        // The form of the quadratic formula that also holds for a slope of 0.
+        // This form of the quadratic formula also holds for a slope of 0.
         let time = 2.0 * integral / (self.from + root);
         if time.is_nan() { 0.0 } else { time.min(self.length) }
     }
 }
 
-/// A piece of a shape in which the factor is a line.
+/// A piece of a shape in which the factor is linear.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShapeSegment {
     start: f64,
-    /// Infinite for the last one, if it stays.
+    /// Infinite for a last segment that stays.
     length: f64,
     from: f64,
     to: f64,
@@ -140,19 +141,19 @@ impl ShapeSegment {
     }
 
     fn whole(&self) -> f64 {
-        // 0 · ∞ is no number, but a factor of 0 for ever adds nothing.
+        // 0 · ∞ is NaN, but a factor of 0 forever adds nothing.
         let nothing = self.length.is_infinite() && self.from <= 0.0;
         if nothing { 0.0 } else { self.integral(self.length) }
     }
 
-    /// The slope of its line.
+    /// Returns the slope of the line.
     fn slope(&self) -> f64 {
         if self.length.is_finite() { (self.to - self.from) / self.length } else { 0.0 }
     }
 }
 
 impl InversePiece {
-    /// The time at which the integral reaches `reading`.
+    /// Returns the time at which the integral reaches `reading`.
     #[inline(always)]
     fn time(&self, reading: f64) -> f64 {
         let Self { middle, time, slope, curvature, .. } = *self;
@@ -162,7 +163,7 @@ impl InversePiece {
 }
 
 impl RateShape {
-    /// The clock of this shape, at 0.
+    /// Returns the clock of this shape, at time 0.
     pub(super) fn clock(&self) -> ShapeClock {
         let forever = f64::INFINITY;
         match self {
@@ -196,7 +197,7 @@ impl RateShape {
 }
 
 impl ShapeClock {
-    /// Lines of a length each, from one factor to another.
+    /// Creates a clock of lines, each given by its length and the factors at its start and end.
     pub(super) fn of(lines: &[(f64, f64, f64)], repeat: bool) -> Self {
         let (mut start, mut before) = (0.0, 0.0);
         let list = lines
@@ -212,7 +213,7 @@ impl ShapeClock {
         Self::Segments { list, repeat, round: 0, at: 0, now: Lookup::default() }
     }
 
-    /// The integral of the shape from 0 to a time: how far the clock goes.
+    /// Returns the integral of the shape from 0 to `time`, which is the reading of the clock at that time.
     pub(super) fn reading(&self, time: f64) -> f64 {
         match self {
             Self::Diurnal(diurnal) => diurnal.integral(time),
@@ -231,7 +232,7 @@ impl ShapeClock {
         }
     }
 
-    /// The time at which the clock shows `reading`. Readings must not go down from call to call.
+    /// Returns the time at which the clock shows `reading`. Readings must not decrease from call to call.
     #[inline]
     pub(super) fn time(&mut self, reading: f64) -> f64 {
         match self {
@@ -243,7 +244,7 @@ impl ShapeClock {
         }
     }
 
-    /// Puts the time at which the clock shows it in the place of each reading; they do not go down.
+    /// Replaces each reading by the time at which the clock shows it. Readings must not decrease.
     pub(super) fn times(&mut self, readings: &mut [Nanoseconds]) {
         let Self::Diurnal(diurnal) = self else {
             for reading in readings {
@@ -253,7 +254,7 @@ impl ShapeClock {
         };
         let mut rest = readings;
         while let Some(first) = rest.first() {
-            // Those of a piece are many, and the same few numbers serve them all.
+            // Many readings lie in the same piece, so the same few numbers serve them all.
             let time = Nanoseconds::from_f64(diurnal.time(first.as_f64()));
             let piece = diurnal.piece;
             let inside = rest.partition_point(|reading| reading.as_f64() < piece.until).max(1);
@@ -268,7 +269,7 @@ impl ShapeClock {
         }
     }
 
-    /// The same, where that is not in the present segment.
+    /// Does the same as [`Self::time`] for a reading that is not in the current segment.
     #[cold]
     #[inline(never)]
     #[expect(clippy::cast_precision_loss, reason = "fewer rounds than 2^53")]
@@ -300,7 +301,7 @@ impl ShapeClock {
             if !*repeat || whole <= 0.0 {
                 return f64::INFINITY;
             }
-            // Rounds that are over need not be walked through; the last one is, for rounding.
+            // Finished rounds are skipped, except for the last one, because of rounding.
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -316,12 +317,12 @@ impl ShapeClock {
 impl Diurnal {
     fn new(period: f64, peak: f64, swing: f64) -> Self {
         // With f = 1 + swing · cos(…), the third derivative of the inverse is (3 f'² − f f'') / f⁵, which is at most
-        // this; the rest of the Taylor series after the parabola is at most a sixth of it, times (step / 2)³.
+        // `third`. The rest of the Taylor series after the parabola is at most a sixth of that, times (step / 2)³.
         let (omega, least) = (TAU / period, 1.0 - swing);
         let third = (3.0 * swing + 1.0 + swing) * swing * omega * omega
             / (least * least * least * least * least);
         let step = 2.0 * libm::cbrt(6.0 * 0.05 / third);
-        // Shorter pieces hold too few requests to be worth it.
+        // Shorter pieces hold too few requests to be worth the cost.
         let step = if step.is_finite() && step >= 1e7 { step.min(period) } else { 0.0 };
         let piece = InversePiece::default();
         let mut diurnal = Self { period, peak, swing, zero: 0.0, step, piece };
@@ -329,7 +330,7 @@ impl Diurnal {
         diurnal
     }
 
-    /// The time at which the integral reaches `reading`.
+    /// Returns the time at which the integral reaches `reading`.
     #[inline]
     fn time(&mut self, reading: f64) -> f64 {
         if !(self.piece.from <= reading && reading < self.piece.until) {
@@ -360,7 +361,7 @@ impl Diurnal {
         };
     }
 
-    /// How far the day is, as an angle.
+    /// Returns the phase of the day, as an angle relative to the peak.
     fn angle(&self, time: f64) -> f64 {
         TAU * ((time - self.peak) / self.period).fract()
     }
@@ -371,9 +372,9 @@ impl Diurnal {
         time + swing * period / TAU * (libm::sin(self.angle(time)) - zero)
     }
 
-    /// Newton's method between bounds that always hold.
+    /// Returns the time of a reading, by Newton's method between bounds that always hold.
     fn inverse(&self, reading: f64) -> f64 {
-        // Beside its mean the integral swings by at most this much to either side.
+        // The integral deviates from its mean by at most this much to either side.
         let most = self.swing * self.period / TAU * 2.0;
         let (mut low, mut high) = ((reading - most).max(0.0), reading + most);
         let mut time = reading;

@@ -1,4 +1,4 @@
-//! Processes that run on a clock of their own.
+//! Processes that run by a clock of their own.
 
 use super::ArrivalProcess;
 use super::shape::ShapeClock;
@@ -6,9 +6,9 @@ use igniter_model::units::Nanoseconds;
 
 /// A process whose rate is multiplied by a function of time.
 ///
-/// The process runs on a clock that shows the integral of that function; its arrivals happen when the clock
-/// shows their times. A Poisson process becomes the inhomogeneous Poisson process with that
-/// rate, and any other keeps its character: where the rate is three times as high, gaps are a third as long.
+/// The process runs by a clock that shows the integral of that function; its arrivals happen when the clock shows their
+/// times. A Poisson process becomes the inhomogeneous Poisson process with that rate, and any other process keeps its
+/// character: where the rate is three times as high, gaps are a third as long.
 #[derive(Debug)]
 pub struct ShapedArrivals {
     process: Box<dyn ArrivalProcess>,
@@ -18,7 +18,7 @@ pub struct ShapedArrivals {
 }
 
 impl ShapedArrivals {
-    /// Arrivals before `end`; the process must have been built for [`horizon`].
+    /// Creates arrivals before `end`; the process must have been built for [`horizon`].
     pub(super) fn new(
         process: Box<dyn ArrivalProcess>,
         clock: ShapeClock,
@@ -28,7 +28,7 @@ impl ShapedArrivals {
     }
 }
 
-/// What the clock shows at the end of a run.
+/// Returns the reading of the clock at the end of a run.
 pub(super) fn horizon(clock: &ShapeClock, end: Nanoseconds) -> Nanoseconds {
     Nanoseconds::from_f64(clock.reading(end.as_f64()).ceil())
 }
@@ -37,7 +37,7 @@ impl ArrivalProcess for ShapedArrivals {
     fn next_arrival(&mut self) -> Option<Nanoseconds> {
         let reading = self.process.next_arrival()?;
         let time = Nanoseconds::from_f64(self.clock.time(reading.as_f64()));
-        // Rounding must not turn the order round.
+        // Rounding must not reverse the order.
         self.last = self.last.max(time);
         (self.last < self.end).then_some(self.last)
     }

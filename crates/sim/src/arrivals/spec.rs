@@ -1,4 +1,4 @@
-//! What a user can ask of the arrivals of a workload.
+//! The descriptions of the arrivals of a workload that a user can choose from.
 
 use super::RateShape;
 use igniter_model::input::TraceLayout;
@@ -6,7 +6,7 @@ use igniter_model::units::Nanoseconds;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How the requests of a workload arrive. The mean rate is the workload's own, where nothing else is said.
+/// The arrival process of a workload. Its mean rate is the workload's own, unless a variant states otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ArrivalSpec {
     /// Evenly spaced: request i arrives at i / rate.
@@ -23,65 +23,66 @@ pub enum ArrivalSpec {
         /// Standard deviation of the gaps divided by their mean.
         cv: f64,
     },
-    /// Exactly rate · duration exponential gaps, stretched to fill the duration: bursty as Poisson, but
-    /// without luck in the number of requests.
+    /// Exactly rate · duration exponential gaps, stretched to fill the duration: as bursty as Poisson, but with a fixed
+    /// number of requests.
     Normalised,
     /// A Poisson process whose rate jumps between states (Markov-modulated).
     Mmpp {
-        /// Two or more states; it starts in the first, and jumps to any other with equal probability.
+        /// Two or more states; the process starts in the first, and jumps to any other with equal probability.
         states: Vec<MmppState>,
     },
-    /// Arrivals whose rate follows a shape: the process runs on a clock that goes as fast as the rate is high.
+    /// Arrivals whose rate follows a shape: the process runs by a clock whose speed is proportional to the rate.
     Shaped {
         /// The process at the workload's own rate.
         gaps: Box<ArrivalSpec>,
-        /// What the rate is multiplied by at each time.
+        /// The factor of the rate at each time.
         shape: RateShape,
     },
-    /// Arrivals whose rate is that of a file. The workload's rate then only serves planning.
+    /// Arrivals whose rate is read from a file. The workload's rate is then used only for planning.
     Rates {
         /// The process.
         gaps: Box<ArrivalSpec>,
         /// A CSV file with the columns `start_s` and `rate_rps`; each row holds until the next.
         path: PathBuf,
-        /// What the rates of the file are multiplied by (> 0).
+        /// The factor by which the rates of the file are multiplied (> 0).
         rate_scale: f64,
     },
-    /// The arrival times of a file, in order. The workload's rate then only serves planning.
+    /// The arrival times of a file, in order. The workload's rate is then used only for planning.
     Trace(TraceSpec),
-    /// These very times, ascending, for callers that have them in memory. The workload's rate then only serves
-    /// planning. A scenario file cannot ask for it.
+    /// The given times, ascending, for callers that have them in memory. The workload's rate is then used only for
+    /// planning. Not available in scenario files.
     Times(Arc<[Nanoseconds]>),
-    /// Several processes at once.
+    /// The sum of several simultaneous processes.
     Sum {
-        /// One or more.
+        /// One or more processes.
         parts: Vec<ArrivalPart>,
     },
-    /// One process after another.
+    /// Several processes, one after another.
     Phases {
-        /// One or more; the last one goes on until the end of the run.
+        /// One or more phases; the last one lasts until the end of the run.
         phases: Vec<ArrivalPhase>,
     },
-    /// Clients that wait for their answers. The workload's rate then only serves planning. It is no process on
-    /// its own, as it depends on who answers when: see [`Clients`](super::Clients).
+    /// Clients that wait for their answers. The workload's rate is then used only for planning. This is not an
+    /// [`ArrivalProcess`](super::ArrivalProcess) on its own, as arrivals depend on when requests are answered: see
+    /// [`Clients`](super::Clients).
     ClosedLoop(ClosedLoopSpec),
 }
 
-/// Clients of which each sends a request, waits for its answer, thinks, and sends the next one.
+/// Clients, each of which sends a request, waits for its answer, thinks, and sends the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedLoopSpec {
-    /// How many (≥ 1).
+    /// Number of clients (≥ 1).
     pub clients: u32,
-    /// How long each thinks on average.
+    /// Mean think time of each client.
     pub think: Nanoseconds,
-    /// How that varies.
+    /// The distribution of the think time.
     pub thinking: Thinking,
 }
 
 /// The distribution of think times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Thinking {
-    /// Always the same.
+    /// The same time always.
     #[default]
     Constant,
     /// Exponential, as in the classic models of interactive systems.
@@ -89,10 +90,10 @@ pub enum Thinking {
 }
 
 impl Thinking {
-    /// All of them.
+    /// All distributions.
     pub const ALL: [Self; 2] = [Self::Constant, Self::Exponential];
 
-    /// The word in files.
+    /// Returns the name used in files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -105,49 +106,51 @@ impl Thinking {
 /// A state of [`ArrivalSpec::Mmpp`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MmppState {
-    /// Its rate in relation to the others (≥ 0); all are scaled so that their mean is the workload's rate.
+    /// The rate of this state relative to the other states (≥ 0); all rates are scaled so that their mean is the
+    /// workload's rate.
     pub rate: f64,
-    /// How long it lasts on average.
+    /// Mean duration of the state.
     pub mean: Nanoseconds,
 }
 
 /// One of the processes of [`ArrivalSpec::Sum`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArrivalPart {
-    /// Its part of the rate in relation to the others (> 0).
+    /// The share of the rate relative to the other parts (> 0).
     pub share: f64,
-    /// How its requests arrive.
+    /// The arrival process of this part.
     pub arrival: ArrivalSpec,
 }
 
 /// One of the processes of [`ArrivalSpec::Phases`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArrivalPhase {
-    /// How long it lasts.
+    /// Duration of the phase.
     pub duration: Nanoseconds,
-    /// What the workload's rate is multiplied by (≥ 0).
+    /// The factor of the workload's rate (≥ 0).
     pub rate_scale: f64,
-    /// How requests arrive meanwhile.
+    /// The arrival process of this phase.
     pub arrival: ArrivalSpec,
 }
 
-/// Which arrival times of a file to replay, and how.
+/// The arrival times of a file to replay, and how to replay them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSpec {
     /// A file of any format that holds arrivals, packed or not.
     pub path: PathBuf,
-    /// How it is read, where its first line does not tell.
+    /// How the file is read, where its first line does not say.
     pub reading: TraceLayout,
-    /// Only rows with this key: what its key column says (`workload` in this program's own form).
+    /// The key whose rows are used, as in the key column (`workload` in this program's own format); `None` for all
+    /// rows.
     pub workload: Option<String>,
-    /// Where in the trace the run starts; earlier rows are left out.
+    /// The time in the trace at which the run starts; earlier rows are left out.
     pub start: Nanoseconds,
-    /// How much faster than recorded it is replayed (> 0).
+    /// The factor by which the replay is faster than the recording (> 0).
     pub rate_scale: f64,
 }
 
 impl TraceSpec {
-    /// All of a trace, as recorded, with times in a column.
+    /// Creates the description of a complete trace, as recorded, with times in the column `column`.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, column: impl Into<String>) -> Self {
         Self {
@@ -161,7 +164,7 @@ impl TraceSpec {
 }
 
 impl ArrivalSpec {
-    /// Whether its rate is that of a file, or of answers, and not the workload's.
+    /// Returns whether the rate depends on a file, given times or answers, and not on the workload's rate.
     #[must_use]
     pub fn has_own_rate(&self) -> bool {
         self.any(&|spec| {
@@ -172,18 +175,18 @@ impl ArrivalSpec {
         })
     }
 
-    /// Whether it is a closed loop, or has one in it.
+    /// Returns whether this is a closed loop or contains one.
     #[must_use]
     pub fn waits_for_answers(&self) -> bool {
         self.any(&|spec| matches!(spec, Self::ClosedLoop(_)))
     }
 
-    /// Whether something is true of it, or of one of those that it is made of.
+    /// Returns whether `is` holds for this description or for any of its parts.
     fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
         is(self) || self.parts().iter().any(|part| part.any(is))
     }
 
-    /// Those that it is made of.
+    /// Returns the descriptions that this one consists of.
     pub fn parts(&self) -> Vec<&Self> {
         match self {
             Self::Shaped { gaps, .. } | Self::Rates { gaps, .. } => vec![gaps],
@@ -201,8 +204,9 @@ impl ArrivalSpec {
         }
     }
 
-    /// The same with all rates that are its own (those of files) and the number of clients multiplied by a factor:
-    /// what a scenario's `rate_scale` does beside the workload's rate. There is one client at least.
+    /// Multiplies all rates that are independent of the workload's rate (those of files) and the number of clients by a
+    /// factor. A scenario's `rate_scale` does this in addition to scaling the workload's rate. At least one client
+    /// remains.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
         self.scale(factor);
@@ -239,7 +243,7 @@ impl ArrivalSpec {
         }
     }
 
-    /// The files that it reads.
+    /// Returns the files that the arrivals are read from.
     #[must_use]
     pub fn files(&self) -> Vec<&PathBuf> {
         let own = match self {

@@ -1,4 +1,4 @@
-//! What arrivals amount to, found while they go by.
+//! Statistics of arrivals, computed as they occur.
 
 use super::ArrivalProcess;
 use igniter_model::units::Nanoseconds;
@@ -7,31 +7,31 @@ use serde::Serialize;
 /// The length of a window in which arrivals are counted, in ns.
 const WINDOW: u64 = 1_000_000_000;
 
-/// Rate and burstiness of arrivals, in memory that does not depend on their number.
+/// The rate and burstiness of arrivals, computed in memory that does not depend on their number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ArrivalStatistics {
-    /// How many requests.
+    /// Number of requests.
     pub requests: u64,
-    /// The length of the run that they belong to, in seconds.
+    /// The length of the run in which they arrive, in seconds.
     pub duration_s: f64,
     /// Requests per second of the run.
     pub rate_rps: f64,
     /// The coefficient of variation of the gaps between arrivals: their standard deviation (with n − 1) over their
-    /// mean; none with fewer than two gaps, or when all arrive at once.
+    /// mean. `None` with fewer than two gaps, or when all requests arrive at once.
     pub gap_cv: Option<f64>,
-    /// The longest gap in seconds; none with fewer than two arrivals.
+    /// The longest gap in seconds; `None` with fewer than two arrivals.
     pub longest_gap_s: Option<f64>,
-    /// The most arrivals in a second, the seconds being counted from the start of the run.
+    /// The largest number of arrivals in one second; seconds are counted from the start of the run.
     pub peak_rps: u64,
-    /// The variance of the arrivals in a second over their mean: 0 for even, 1 for Poisson arrivals, and more
-    /// where rates change; none in runs of less than two whole seconds, or without arrivals.
+    /// The variance of the number of arrivals in a second over its mean: 0 for even arrivals, 1 for Poisson arrivals,
+    /// and more where rates change. `None` in runs of less than two whole seconds, or without arrivals.
     pub dispersion: Option<f64>,
-    /// How many requests arrive at the very time of the one before.
+    /// Number of requests that arrive at the same time as the previous request.
     #[serde(skip)]
     pub together: u64,
 }
 
-/// Mean and variance of numbers that go by (Welford's method).
+/// Mean and variance of a stream of numbers (Welford's method).
 #[derive(Debug, Clone, Copy, Default)]
 struct Moments {
     n: f64,
@@ -52,7 +52,7 @@ impl Moments {
     }
 }
 
-/// Sums of whole numbers that go by, which are exact.
+/// Exact sums of a stream of whole numbers.
 #[derive(Debug, Clone, Copy, Default)]
 struct CountMoments {
     n: u64,
@@ -61,33 +61,33 @@ struct CountMoments {
 }
 
 impl CountMoments {
-    /// Takes in the number `x`, and `zeros` times 0.
+    /// Adds the number `x`, and the number 0 `zeros` times.
     fn add(&mut self, x: u64, zeros: u64) {
         self.n += 1 + zeros;
         self.sum += x;
         self.squares += u128::from(x) * u128::from(x);
     }
 
-    /// Variance over mean.
+    /// Returns the variance over the mean.
     #[expect(clippy::cast_precision_loss, reason = "rounded once, at the end")]
     fn dispersion(&self) -> Option<f64> {
         if self.n < 2 || self.sum == 0 {
             return None;
         }
         let (n, sum) = (u128::from(self.n), u128::from(self.sum));
-        // Sum of squared distances from the mean, times n; by Cauchy and Schwarz it is 0 or more.
+        // Sum of squared distances from the mean, times n; it is at least 0 by the Cauchy-Schwarz inequality.
         let spread = (n.saturating_mul(self.squares)).saturating_sub(sum.saturating_mul(sum));
         Some(spread as f64 / (n - 1) as f64 / sum as f64)
     }
 }
 
 impl ArrivalStatistics {
-    /// Drains a process that was built for `duration`.
+    /// Computes the statistics of a process that was built for `duration`, which is drained.
     pub fn of(process: &mut dyn ArrivalProcess, duration: Nanoseconds) -> Self {
         Self::of_times(std::iter::from_fn(|| process.next_arrival()), duration)
     }
 
-    /// Looks at times in order, of a run of the given length; later ones are left out.
+    /// Computes the statistics of times in order, for a run of the given length; later times are left out.
     pub fn of_times(times: impl Iterator<Item = Nanoseconds>, duration: Nanoseconds) -> Self {
         let mut tally = ArrivalTally::default();
         times.take_while(|time| *time < duration).for_each(|time| tally.add(time));
@@ -95,7 +95,7 @@ impl ArrivalStatistics {
     }
 }
 
-/// Arrivals that are counted one after another.
+/// A running count of arrivals.
 #[derive(Debug, Clone, Default)]
 pub struct ArrivalTally {
     gaps: Moments,
@@ -104,14 +104,14 @@ pub struct ArrivalTally {
     together: u64,
     longest: Option<Nanoseconds>,
     last: Option<Nanoseconds>,
-    /// The present window, and what it holds so far.
+    /// The current window, and the number of arrivals in it so far.
     window: u64,
     in_window: u64,
     peak: u64,
 }
 
 impl ArrivalTally {
-    /// Counts an arrival, which is not before the one before.
+    /// Counts an arrival, which must not be before the previous one.
     pub fn add(&mut self, time: Nanoseconds) {
         self.requests += 1;
         if let Some(last) = self.last {
@@ -125,8 +125,8 @@ impl ArrivalTally {
         self.in_window += 1;
     }
 
-    /// Closes the windows before one, at once however many are empty. Only the first `whole` ones are compared: the last
-    /// may be cut short by the end.
+    /// Closes the windows before `until`, in one step however many of them are empty. Only the first `whole` windows
+    /// are compared: the last one may be cut short by the end of the run.
     fn close(&mut self, until: u64, whole: u64) {
         self.peak = self.peak.max(self.in_window);
         if self.window >= until {
@@ -139,7 +139,7 @@ impl ArrivalTally {
         (self.window, self.in_window) = (until, 0);
     }
 
-    /// What they amount to in a run of the given length, which ends after the last of them.
+    /// Returns the statistics for a run of the given length, which must end after the last arrival.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
     pub fn statistics(&self, duration: Nanoseconds) -> ArrivalStatistics {

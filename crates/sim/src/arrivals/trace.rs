@@ -7,18 +7,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// Traces of at most this many arrivals are kept in memory; of longer ones only the next arrival is, and the
-/// file is read a second time while the run goes on.
+/// The largest number of arrivals of a trace that is kept in memory. For a longer trace only the next arrival is kept,
+/// and the file is read a second time during the run.
 const KEPT: usize = 1 << 17;
 
-/// What goes wrong while a run goes on, kept for whoever asked for it before.
+/// An error that occurs during a run, stored where the caller can find it after the run.
 pub type TraceFault = Arc<OnceLock<TraceError>>;
 
 /// The arrival times of a trace, up to the end of the run.
 ///
-/// When the process is built, every row of the file is read and checked, also those after the
-/// end of the run; nothing is skipped in silence. A long trace is then read again, row by row, so that memory does not
-/// depend on its length.
+/// When the process is created, every row of the file is read and checked, including rows after the end of the run; no
+/// row is skipped silently. A long trace is then read again, row by row, so that memory use does not depend on its
+/// length.
 #[derive(Debug)]
 pub struct TraceArrivals {
     source: TraceSource,
@@ -27,39 +27,39 @@ pub struct TraceArrivals {
 
 #[derive(Debug)]
 enum TraceSource {
-    /// With the position of the next one.
+    /// All arrivals, and the position of the next one.
     Kept(Arc<[Nanoseconds]>, usize),
-    /// With the number of arrivals that are still to come.
+    /// The rows of the file, and the number of arrivals still to come.
     Streamed(Box<CheckedRows>, u64),
     Ended,
 }
 
-/// A trace file that cannot be used. Line numbers count from 1.
+/// The reason why a trace file cannot be used. Line numbers count from 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// It does not stay as it is: a file that is read twice must not be a pipe.
+    /// The file is not a regular file: it is read twice, so it must not be a pipe.
     #[error(
         "{}: it is no regular file, and a trace is read twice; write it to a file first",
         path.display()
     )]
     NoFile { path: PathBuf },
-    /// It was changed while it was replayed.
+    /// The file was changed during the run.
     #[error("{}: the trace does not end where it did before", path.display())]
     Changed { path: PathBuf },
-    /// A rate or the start of one is no number, or out of range.
+    /// A rate, or the start of one, is not a number or is out of range.
     #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
     BadRate { path: PathBuf, line: u64, column: String, given: String, most: f64 },
-    /// A row of a file of rates is not after the one above it.
+    /// A row of a file of rates is not later than the row above it.
     #[error(
         "{}:{line}: {column} {given} is not after the {previous} above it; sort the rows, and write each start once",
         path.display()
     )]
     OutOfOrder { path: PathBuf, line: u64, column: String, given: String, previous: f64 },
-    /// No row is of the workload that was asked for.
+    /// No row belongs to the requested workload.
     #[error(
         "{}: no row has the workload {workload:?}; the file has: {known}; correct the key `workload` of the arrivals, \
          name another column with `key_column`, or deal the requests out to workloads: igniter trace convert {} \
@@ -70,22 +70,22 @@ pub enum TraceError {
     NoRows { path: PathBuf, workload: String, known: String },
 }
 
-/// The rows of a trace, each checked when it is read.
+/// The rows of a trace, each checked as it is read.
 #[derive(Debug)]
 struct CheckedRows {
     file: ArrivalFile,
     keys: Keys,
-    /// The position of the key that is wanted, once there was a row of it.
+    /// The position of the requested key, once a row with it was read.
     wanted: Option<u32>,
-    /// How many keys were compared with it.
+    /// Number of keys that were compared with the requested key.
     compared: usize,
     spec: TraceSpec,
     end: Nanoseconds,
-    /// The last arrival of the file that is wanted, in the time of the run.
+    /// The last arrival of the file that `spec` selects, in the time of the run.
     last: Option<Nanoseconds>,
 }
 
-/// How many workloads a message lists.
+/// The largest number of workloads that a message lists.
 const LISTED: usize = 12;
 
 impl CheckedRows {
@@ -96,7 +96,7 @@ impl CheckedRows {
         Ok(Self { file, keys, wanted: None, compared: 0, spec, end, last: None })
     }
 
-    /// The next arrival of the run, `None` after the last row.
+    /// Returns the next arrival of the run, `None` after the last row.
     fn next(&mut self) -> Result<Option<Nanoseconds>, TraceError> {
         while let Some((seconds, key)) = self.file.next(&mut self.keys)? {
             if let Some(name) = &self.spec.workload {
@@ -125,7 +125,7 @@ impl CheckedRows {
         Ok(None)
     }
 
-    /// Refuses a file without any row of the workload that is asked for.
+    /// Returns an error if the file has no row of the requested workload.
     fn check_found(&self) -> Result<(), TraceError> {
         let Some(workload) = &self.spec.workload else { return Ok(()) };
         if self.keys.names().is_empty() || self.keys.names().contains(workload) {
@@ -142,22 +142,22 @@ impl CheckedRows {
     }
 }
 
-/// What a trace amounts to in a run.
+/// The size of a trace in a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceFacts {
-    /// The arrivals in the run.
+    /// Number of arrivals in the run.
     pub requests: u64,
-    /// The last arrival of the trace in the time of the run, which may be after its end.
+    /// The last arrival of the trace in the time of the run, which may be after the end of the run.
     pub last: Option<Nanoseconds>,
-    /// What a user should know of how the file was read.
+    /// Notes for the user on how the file was read.
     pub notes: Vec<String>,
 }
 
 impl TraceFacts {
-    /// Reads a trace for a run of this length.
+    /// Reads a trace for a run that ends at `end`.
     ///
     /// # Errors
-    /// When the file cannot be read, a row is wrong, or none is of the workload that is asked for.
+    /// Fails if the file cannot be read, has an invalid row, or has no row of the requested workload.
     pub fn read(spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
         check_regular(&spec.path)?;
         let mut rows = CheckedRows::open(spec, end)?;
@@ -169,8 +169,8 @@ impl TraceFacts {
         Ok(Self { requests, last: rows.last, notes: rows.file.notes() })
     }
 
-    /// The mean rate while it sends requests, in requests per second: over the run, or to the last arrival of a trace that is
-    /// shorter. `None` without requests in the run, or all at its start.
+    /// Returns the mean rate while the trace sends requests, in requests per second: over the run, or to the last
+    /// arrival of a trace that is shorter. `None` if there are no requests in the run, or all are at its start.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "far fewer requests than 2^53")]
     pub fn rate_rps(&self, end: Nanoseconds) -> Option<f64> {
@@ -196,8 +196,8 @@ impl TraceArrivals {
     /// Reads the arrivals before `end` from a file.
     ///
     /// # Errors
-    /// When the file cannot be read, lacks a column, has a row that is wrong or not in order, or none of the
-    /// workload that is asked for.
+    /// Fails if the file cannot be read, lacks a column, has a row that is invalid or not in order, or has no row of
+    /// the requested workload.
     pub fn read(spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
         Self::keeping(spec, end, KEPT)
     }
@@ -238,7 +238,7 @@ impl ArrivalProcess for TraceArrivals {
                         return Some(time);
                     }
                     (Ok(None), None) => None,
-                    // It was sound a moment ago: somebody writes to it.
+                    // The file was valid when it was first read, so it has been written to since.
                     (Err(error), _) => Some(error),
                     (Ok(_), _) => Some(TraceError::Changed { path: rows.spec.path.clone() }),
                 };

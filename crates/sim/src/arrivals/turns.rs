@@ -1,31 +1,31 @@
-//! Whose turn it is among the servers that share one arrival stream.
+//! The turns of servers that share one arrival stream.
 
 use igniter_model::units::RequestsPerSecond;
 
-/// Which of several servers takes the first request, the second, and so on without end.
+/// The server that takes each request, as an endless sequence.
 ///
-/// Smooth weighted round robin, as load balancers do it (nginx, "Upstream: smooth weighted round-robin
-/// balancing"): each server gains its weight with every request, the one with most takes the request and pays
-/// the sum of all weights. After any n requests a server with weight w of W has had n w / W of them, give or
-/// take less than one for each server, and they are spread evenly.
+/// Smooth weighted round robin, as in load balancers (nginx, "Upstream: smooth weighted round-robin balancing"): each
+/// server gains its weight with every request; the server with the most credit takes the request and pays the sum of
+/// all weights. After any n requests, a server with weight w of W has had n w / W of them, give or take less than one
+/// for each server, and they are spread evenly.
 #[derive(Debug, Clone)]
 pub struct Turns {
     weights: Vec<i64>,
     credit: Vec<i64>,
     total: i64,
-    /// Where all weights are the same, who is next: servers take turns one after another.
+    /// If all weights are equal, the next server: servers take turns one after another.
     next_of_equals: Option<usize>,
 }
 
 impl Turns {
-    /// The turns of servers with these rates; at least one. Weights are whole millionths of a request/s, so
-    /// that nothing is rounded on the way. Where all rates are 0, the first server takes everything.
+    /// Creates the turns of servers with these rates, of which there must be at least one. Weights are whole millionths
+    /// of a request/s, so that no rounding errors build up. If all rates are 0, the first server takes everything.
     #[must_use]
     pub fn new(rates: &[RequestsPerSecond]) -> Self {
         const MILLIONTHS: f64 = 1e6;
         #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
         let weight = |rate: &RequestsPerSecond| {
-            // The sum of 2^16 servers at the most that a weight can be stays in range.
+            // The sum of the largest possible weights of 2^16 servers stays in range.
             ((rate.get() * MILLIONTHS).round() as i64).min(1 << 46)
         };
         let weights: Vec<i64> = rates.iter().map(weight).collect();

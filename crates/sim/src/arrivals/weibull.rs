@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 
 /// Independent Weibull gaps; the first arrival is one gap after the start. `cv = 1` is a Poisson process.
 ///
-/// A gap is `scale · e^(1/shape)` for an exponential `e` with mean 1. Its mean is `scale · Γ(1 + 1/shape)`, and
-/// its coefficient of variation `sqrt(Γ(1 + 2/shape) / Γ(1 + 1/shape)² − 1)` is solved for the shape.
+/// A gap is `scale · e^(1/shape)` for an exponential `e` with mean 1. Its mean is `scale · Γ(1 + 1/shape)`. Its
+/// coefficient of variation is `sqrt(Γ(1 + 2/shape) / Γ(1 + 1/shape)² − 1)`, which is solved for the shape.
 #[derive(Debug, Clone)]
 pub struct WeibullArrivals {
     inverse_shape: f64,
@@ -20,12 +20,12 @@ pub struct WeibullArrivals {
 }
 
 impl WeibullArrivals {
-    /// The coefficients of variation that make sense (those of the simulator BLIS): beyond them, shapes
-    /// lead to gaps that are all but equal, or span more than ten orders of magnitude.
+    /// The useful range of coefficients of variation (that of the simulator BLIS): beyond it, gaps are almost equal, or
+    /// span more than ten orders of magnitude.
     pub const CV_RANGE: RangeInclusive<f64> = 0.01..=10.4;
 
-    /// Arrivals at the mean `rate` before `end`; `None` when `cv` is outside
-    /// [`WeibullArrivals::CV_RANGE`] or the rate is 0.
+    /// Creates arrivals at the mean `rate` before `end`; `None` if `cv` is outside [`WeibullArrivals::CV_RANGE`] or the
+    /// rate is 0.
     #[must_use]
     pub fn new(rate: RequestsPerSecond, cv: f64, end: Nanoseconds, random: Stream) -> Option<Self> {
         if !Self::CV_RANGE.contains(&cv) || rate.get() <= 0.0 {
@@ -37,7 +37,7 @@ impl WeibullArrivals {
     }
 }
 
-/// The shape for a coefficient of variation, as `1/shape`, by bisection.
+/// Returns the shape for a coefficient of variation, as `1/shape`, by bisection.
 ///
 /// Bisection on doubles of this kind takes the same steps on every machine.
 #[must_use]

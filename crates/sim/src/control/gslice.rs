@@ -1,14 +1,14 @@
-//! GSLICE's reactive tuning, while the run goes on.
+//! GSLICE's reactive tuning during a run.
 //!
-//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC
-//! 2020), with the steps of the iGniter artifact (`gslice.py`). What the artifact does in trial runs
-//! happens here at ticks: the batch is tuned at each tick until it stays (*SLAB*, at most 5 ticks), then the
-//! share at one (*UTIL*), and so on.
+//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC 2020), with the
+//! steps of the iGniter artifact (`gslice.py`). The artifact tunes in trial runs; this controller tunes at ticks. It
+//! tunes the batch size at each tick until it stays the same (*SLAB*, at most 5 ticks), then the share at one tick
+//! (*UTIL*), and so on.
 //!
-//! [`rules::gslice`](igniter_model::rules::gslice) has both steps, which the strategy shares. The budget is half of the
-//! SLO, the latency the mean time of a batch from load to feedback, the throughput that of such batches one after
-//! the other; all but the rate are measured in the window. Each workload is tuned for itself, blind to
-//! interference and to the sum of the shares; what becomes of more than 100 % is an option.
+//! Both steps are in [`rules::gslice`](igniter_model::rules::gslice), which the strategy shares. The budget is half of
+//! the SLO, the latency is the mean time of a batch from load to feedback, and the throughput is that of such batches
+//! one after another; all but the rate are measured in the window. Each workload is tuned on its own, regardless of
+//! interference and of the sum of the shares; an option sets the treatment of more than 100 %.
 
 use super::{
     CompletedBatch, ControlChange, ControlWindow, Controller, GsliceSpec, Oversubscription,
@@ -27,9 +27,9 @@ pub(super) struct GsliceTuner {
     spec: GsliceSpec,
     units: u32,
     windows: Vec<ControlWindow>,
-    /// The share that each workload asks for, in percent, before any scaling.
+    /// The share that each workload requests, in percent, before any scaling.
     wanted: Vec<f64>,
-    /// How many ticks the batches have been tuned since the shares were.
+    /// Number of ticks for which batch sizes have been tuned since the shares were tuned.
     turns: u32,
 }
 
@@ -39,7 +39,7 @@ impl GsliceTuner {
         Self { spec, units, windows, wanted: Vec::new(), turns: 0 }
     }
 
-    /// Gives every server its wanted share, as far as there is one.
+    /// Returns the changes that give every server its requested share, as far as possible.
     fn share_changes(&self, servers: &[ServerView], reasons: &[String]) -> Vec<ControlChange> {
         let sum: f64 = self.wanted.iter().sum();
         let scale = match self.spec.oversubscription {
@@ -53,7 +53,7 @@ impl GsliceTuner {
         }
         let shares = shares.into_iter().map(|share| f64::from(share) * unit_pct(self.units));
         let all = servers.iter().zip(shares).zip(reasons).enumerate();
-        // What is on its way need not be asked for again.
+        // Pending changes need not be requested again.
         all.filter(|(_, ((server, share), _))| (server.coming_pct - share).abs() > 1e-6)
             .map(|(i, ((_, share), reason))| {
                 let reason = if scale < 1.0 {
@@ -86,7 +86,7 @@ impl GsliceTuner {
                 server: i,
                 share_pct: None,
                 batch: Some(batch),
-                // GSLICE batches by itself: another size costs nothing.
+                // GSLICE forms batches itself, so another batch size costs nothing.
                 delay: Nanoseconds::ZERO,
                 pauses: false,
                 kind: ActionKind::Batch,

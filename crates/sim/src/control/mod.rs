@@ -1,8 +1,8 @@
-//! Controllers: who changes shares and batch sizes while a run goes on.
+//! Controllers, which change shares and batch sizes during a run.
 //!
-//! A [`Controller`] belongs to one GPU. It sees what it could see on a real one: the latencies of completed
-//! batches, and at every tick the shares and batch sizes that hold. What it asks for is a [`ControlChange`]; the
-//! engine carries it out, and records it.
+//! A [`Controller`] belongs to one GPU. It sees only what it could see on a real GPU: the latencies of completed
+//! batches, and at every tick the current shares and batch sizes. It requests changes as [`ControlChange`]s, which the
+//! engine applies and records.
 
 mod gslice;
 mod shadow;
@@ -25,45 +25,45 @@ pub(super) struct CompletedBatch<'a> {
     pub(super) latencies: &'a [Nanoseconds],
     /// From the start of the copy to the GPU to the end of the copy back.
     pub(super) service: Nanoseconds,
-    /// How long it kept its instance from executing the next one: execution and the copy back.
+    /// The time for which it kept its instance from executing the next batch: execution and the copy back.
     pub(super) occupied: Nanoseconds,
 }
 
 /// A server as its controller sees it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ServerView {
-    /// The bound on its latency.
+    /// The bound on the latency of its requests.
     pub(super) slo: Milliseconds,
-    /// The rate that it is to serve.
+    /// The rate at which requests are planned to arrive.
     pub(super) rate: RequestsPerSecond,
     /// Its SM share in percent.
     pub(super) share_pct: f64,
-    /// The share that it will have when the changes under way are done; without any, the same.
+    /// The share that it will have once pending changes are done; equal to `share_pct` if there are none.
     pub(super) coming_pct: f64,
-    /// Its largest batch.
+    /// Its largest batch size.
     pub(super) batch: u32,
-    /// The largest batch that its model can have.
+    /// The largest batch size that its model supports.
     pub(super) most: u32,
-    /// How many instances it has.
+    /// Number of its instances.
     pub(super) instances: u32,
-    /// Whether it is up, and no change of it is under way.
+    /// Whether it is up and has no pending change.
     pub(super) settled: bool,
 }
 
-/// What a controller asks for.
+/// A change that a controller requests.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ControlChange {
-    /// The server, by its place on the GPU.
+    /// The server, by its position on the GPU.
     pub(super) server: usize,
     /// Its new share, in percent.
     pub(super) share_pct: Option<f64>,
-    /// Its new largest batch.
+    /// Its new largest batch size.
     pub(super) batch: Option<u32>,
-    /// How long it takes.
+    /// Duration of the change.
     pub(super) delay: Nanoseconds,
-    /// Whether its instances take no new batch meanwhile.
+    /// Whether its instances take no new batch until the change is done.
     pub(super) pauses: bool,
-    /// What a change of the share is called.
+    /// The kind of action under which a change of the share is recorded.
     pub(super) kind: ActionKind,
     pub(super) reason: String,
 }
@@ -73,20 +73,20 @@ pub(super) trait Controller: Debug + Send {
     /// The time between two ticks, above 0.
     fn period(&self) -> Nanoseconds;
 
-    /// What it wants before the first request.
+    /// Returns the changes to make before the first request.
     fn start(&mut self, servers: &[ServerView]) -> Vec<ControlChange> {
         let _ = servers;
         Vec::new()
     }
 
-    /// A batch of a server was completed.
+    /// Reports that a batch of a server was completed.
     fn completed(&mut self, server: usize, batch: CompletedBatch<'_>);
 
-    /// A period has passed.
+    /// Reports that a period has passed, and returns the changes to make.
     fn tick(&mut self, servers: &[ServerView]) -> Vec<ControlChange>;
 }
 
-/// The controller of one GPU with `servers` servers whose SMs come in `units` allocation units.
+/// Creates the controller of one GPU with `servers` servers, whose SMs are divided into `units` allocation units.
 pub(super) fn controller(
     spec: ControllerSpec,
     servers: usize,
@@ -101,14 +101,14 @@ pub(super) fn controller(
     }
 }
 
-/// The largest whole number of allocation units in a share; at least one.
+/// Returns the largest whole number of allocation units in a share, at least one.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to a whole GPU")]
 fn whole_units(share_pct: f64, units: u32) -> u32 {
-    // A share that was made of units must not lose one to rounding.
+    // A share made of whole units must not lose a unit to rounding.
     (share_pct / unit_pct(units) + 1e-9).floor().max(1.0) as u32
 }
 
-/// One of so many allocation units, in percent of a GPU.
+/// Returns the size of one of `units` allocation units, in percent of a GPU.
 fn unit_pct(units: u32) -> f64 {
     100.0 / f64::from(units)
 }

@@ -1,8 +1,8 @@
 //! iGniter's shadow processes.
 //!
-//! Beside each server waits a standby of the same workload with a larger share. It needs no SMs while it
-//! waits. When the P99 of a window exceeds the SLO, it takes over and the server ends; there is one standby
-//! for each workload. The iGniter paper gives it 10 % more of the GPU, or what is left: shares of the GPU
+//! Each server has a standby of the same workload with a larger share, which needs no SMs while it waits. When the P99
+//! latency of a window exceeds the SLO, the standby takes over and the server ends; there is one standby for each
+//! workload. The iGniter paper gives the standby 10 % more of the GPU, or the part that is free: shares of the GPU
 //! never add up to more than 100 %.
 
 use super::{
@@ -18,7 +18,7 @@ pub(super) struct Shadow {
     spec: ShadowSpec,
     units: u32,
     windows: Vec<ControlWindow>,
-    /// Which standbys are still there.
+    /// Whether each standby is still unused.
     waiting: Vec<bool>,
 }
 
@@ -44,7 +44,7 @@ impl Controller for Shadow {
 
     fn tick(&mut self, servers: &[ServerView]) -> Vec<ControlChange> {
         let mut changes = Vec::new();
-        // A standby that is on its way has its share already.
+        // A standby that is about to take over already has its share.
         let used: f64 = servers.iter().map(|server| server.coming_pct).sum();
         let mut free = (100.0 - used).max(0.0);
         for (i, server) in servers.iter().enumerate() {
@@ -60,7 +60,7 @@ impl Controller for Shadow {
             let units = whole_units(server.share_pct + self.spec.extra_pct.min(free), self.units);
             let share = f64::from(units) * unit_pct(self.units);
             let extra = share - server.share_pct;
-            // A standby that is no larger would help nobody; it waits until there is room.
+            // A standby without a larger share would not help; it waits until there is room.
             if extra < 1e-6 {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What a user can ask to happen beside the arrivals: a controller, and faults.
+//! The options of a run besides arrivals: a controller, and faults.
 
 use igniter_model::domain::WorkloadName;
 use igniter_model::units::Nanoseconds;
@@ -6,24 +6,24 @@ use igniter_model::units::Nanoseconds;
 /// A controller and a script of faults.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Control {
-    /// Who changes shares and batch sizes while the run goes on.
+    /// The controller that changes shares and batch sizes during the run.
     pub controller: ControllerSpec,
-    /// What fails, in any order.
+    /// The faults, in any order.
     pub faults: Vec<Fault>,
 }
 
 impl Control {
-    /// Whether nothing is asked for.
+    /// Returns whether there is neither a controller nor a fault.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.controller == ControllerSpec::None && self.faults.is_empty()
     }
 }
 
-/// Who changes shares and batch sizes while the run goes on.
+/// The controller that changes shares and batch sizes during a run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum ControllerSpec {
-    /// Nobody.
+    /// No controller.
     #[default]
     None,
     /// iGniter's standby processes.
@@ -32,15 +32,15 @@ pub enum ControllerSpec {
     Gslice(GsliceSpec),
 }
 
-/// iGniter's shadow processes: each workload has a standby with more SMs, which takes over when the P99 of
-/// a window exceeds the SLO.
+/// iGniter's shadow processes: each workload has a standby with more SMs, which takes over when the P99 latency of a
+/// window exceeds the SLO.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShadowSpec {
     /// The length of a window, above 0.
     pub period: Nanoseconds,
-    /// How much more of the GPU's SMs the standby gets, in percent; capped at what is free.
+    /// Additional share of the GPU's SMs that the standby gets, in percent; limited to the free SMs.
     pub extra_pct: f64,
-    /// From the decision until the standby serves.
+    /// Time from the decision until the standby serves.
     pub switch: Nanoseconds,
 }
 
@@ -50,14 +50,14 @@ impl Default for ShadowSpec {
     }
 }
 
-/// What becomes of shares that add up to more than a GPU.
+/// The treatment of shares that add up to more than a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Oversubscription {
-    /// All shares of the GPU are scaled down together, until they add up to 100 %.
+    /// All shares of the GPU are scaled down together, so that they add up to 100 %.
     #[default]
     Scale,
-    /// Shares stay, as MPS allows: only while batches with more than 100 % in sum execute do these get
-    /// their part of it.
+    /// Shares stay as they are, as MPS allows: batches are slowed only while batches with shares of more than 100 % in
+    /// sum execute, and then share the GPU in proportion.
     Overlap,
 }
 
@@ -66,11 +66,12 @@ pub enum Oversubscription {
 pub struct GsliceSpec {
     /// The length of a window, above 0.
     pub period: Nanoseconds,
-    /// How long the instances of a workload take no new batch when its share changes.
+    /// Time for which the instances of a workload take no new batch when its share changes.
     pub reconfigure: Nanoseconds,
-    /// What becomes of shares that add up to more than a GPU.
+    /// The treatment of shares that add up to more than a GPU.
     pub oversubscription: Oversubscription,
-    /// Start with batch 1 and 30 % for everybody, as the iGniter artifact does, in place of the plan.
+    /// Whether every workload starts with batch size 1 and a share of 30 %, as in the iGniter artifact, in place of the
+    /// plan.
     pub fresh_start: bool,
 }
 
@@ -88,36 +89,35 @@ impl Default for GsliceSpec {
 /// One entry of a fault script.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// When it happens.
+    /// The time at which it happens.
     pub at: Nanoseconds,
-    /// How long it lasts; `None`: to the end.
+    /// Duration of the fault; `None`: until the end of the run.
     pub lasts: Option<Nanoseconds>,
-    /// What happens.
+    /// The kind of the fault.
     pub what: FaultKind,
 }
 
-/// What can fail. Requests that are in a server when it fails, and those that arrive while it is down, are
-/// lost.
+/// The kinds of faults. Requests that are in a server when it fails, and those that arrive while it is down, are lost.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FaultKind {
     /// A GPU fails with all its servers.
     GpuFails(FaultyGpu),
     /// Everything that executes on a GPU takes `factor` times as long.
     GpuSlows {
-        /// Which GPU.
+        /// The GPU concerned.
         gpu: FaultyGpu,
-        /// How much longer; above 0 (below 1, it is faster).
+        /// The factor of the execution time; above 0 (below 1, the GPU is faster).
         factor: f64,
     },
     /// The servers of a workload crash.
     WorkloadCrashes(WorkloadName),
 }
 
-/// Which GPU a fault is about.
+/// The GPU that a fault strikes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FaultyGpu {
-    /// By its number in the plan, from 0.
+    /// The GPU with this number in the plan, from 0.
     Number(usize),
-    /// The one that serves this workload (all that do).
+    /// The GPUs that serve this workload.
     Of(WorkloadName),
 }

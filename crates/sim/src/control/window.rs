@@ -1,4 +1,4 @@
-//! What was seen of one server since the last tick.
+//! Observations of one server since the last tick.
 
 use super::CompletedBatch;
 use igniter_model::stats::nearest_rank;
@@ -25,18 +25,18 @@ impl ControlWindow {
         self.latencies.len() as u64
     }
 
-    /// The 99th percentile of the latencies, by nearest rank.
+    /// Returns the 99th percentile of the latencies, by nearest rank.
     pub(crate) fn p99(&mut self) -> Option<Nanoseconds> {
         let rank = nearest_rank(self.latencies.len(), 0.99)?;
         Some(*self.latencies.select_nth_unstable(rank).1)
     }
 
-    /// Mean time of a batch from the copy to the GPU to the copy back, in ms.
+    /// Returns the mean time of a batch from the copy to the GPU to the copy back, in ms.
     pub(super) fn service_ms(&self) -> Option<f64> {
         (self.batches > 0).then(|| as_f64(self.service_ns) / self.batches as f64 / 1e6)
     }
 
-    /// How many requests per second one instance could serve in such batches one after the other.
+    /// Returns how many requests per second one instance could serve in such batches, one after another.
     pub(super) fn capacity_rps(&self) -> Option<f64> {
         let occupied = as_f64(self.occupied_ns);
         (occupied > 0.0).then(|| self.latencies.len() as f64 * 1e9 / occupied)

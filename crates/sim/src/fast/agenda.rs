@@ -1,14 +1,14 @@
-//! What happens next on one GPU.
+//! The pending events of one GPU.
 
 use igniter_model::units::Nanoseconds;
 
-/// A place in the order of what happens: the time, and the rank among equal times. It is one number, which
-/// compares at less cost than two.
+/// The position of an event in the order of events: the time, and the rank among equal times. It is one number, which
+/// is cheaper to compare than two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(u128);
 
 impl Moment {
-    /// After everything that happens.
+    /// After all events.
     pub(super) const NEVER: Self = Self(u128::MAX);
 
     #[inline]
@@ -22,17 +22,18 @@ impl Moment {
     }
 }
 
-/// Ranks below this are the numbers of servers at which requests arrive. Those from here on are the number of a server and
-/// a count of what was put on the agenda: arrivals come first, then server by server, as in the full engine.
+/// Ranks below this are the numbers of servers at which requests arrive. Higher ranks are made of the number of a
+/// server and a count of the entries put on the agenda: among equal times, arrivals are first, then other events server
+/// by server, as in the full engine.
 const FIRST_RANK: u64 = 1 << 32;
 
-/// Bits of the count: a run has at most 2³² requests, each with a few entries.
+/// Number of bits of the count: a run has at most 2³² requests, each with a few entries.
 const COUNT_BITS: u32 = 38;
 
-/// What can happen, and to whom.
+/// An event, and the lane or slot concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
-    /// A request arrives at a lane whose batcher must know.
+    /// A request arrives at a lane whose batcher must handle it.
     Arrival(u32),
     /// The batcher of a lane may have to act without an arrival.
     Timer(u32),
@@ -50,8 +51,8 @@ struct AgendaEntry {
     what: What,
 }
 
-/// The few things that are to come, latest first. There are no more than a handful for each server, and
-/// most new ones are among the latest, so that a heap would not pay.
+/// The pending events, latest first. There is no more than a handful for each server, and most new ones are among the
+/// latest, so a heap would not pay off.
 #[derive(Debug)]
 pub(super) struct Agenda {
     entries: Vec<AgendaEntry>,
@@ -63,13 +64,13 @@ impl Agenda {
         Self { entries: Vec::new(), ranks: FIRST_RANK }
     }
 
-    /// The next rank at a lane: after everything that was ranked there before.
+    /// Returns the next rank at a lane, after everything that was ranked there before.
     pub(super) fn rank(&mut self, lane: u32) -> u64 {
         self.ranks += 1;
         (u64::from(lane) << COUNT_BITS) + self.ranks
     }
 
-    /// Puts an entry where it belongs.
+    /// Inserts an entry in order.
     #[inline]
     pub(super) fn insert(&mut self, at: Moment, what: What) {
         let mut place = self.entries.len();
@@ -81,18 +82,18 @@ impl Agenda {
         self.entries[place] = AgendaEntry { at, what };
     }
 
-    /// As [`Agenda::insert`], for the next arrival at a lane.
+    /// Does the same as [`Agenda::insert`], for the next arrival at a lane.
     pub(super) fn insert_arrival(&mut self, time: Nanoseconds, lane: u32) {
         self.insert(Moment::new(time, u64::from(lane)), What::Arrival(lane));
     }
 
-    /// The next arrival at a lane is no longer that which is on the agenda, if one is, but comes at this time.
+    /// Replaces the next arrival at a lane on the agenda, if there is one, by an arrival at this time.
     pub(super) fn bring_forward(&mut self, time: Nanoseconds, lane: u32) {
         self.entries.retain(|entry| entry.what != What::Arrival(lane));
         self.insert_arrival(time, lane);
     }
 
-    /// Takes the first entry, if it comes before `limit`.
+    /// Removes and returns the first entry, if it is before `limit`.
     #[inline]
     pub(super) fn pop_before(&mut self, limit: Moment) -> Option<(Moment, What)> {
         let AgendaEntry { at, what } = *self.entries.last()?;

@@ -1,4 +1,4 @@
-//! The batches that execute on one GPU, each at the speed of the present state.
+//! The batches that execute on one GPU, each at the speed of the current state.
 
 use crate::ends::{moment, rescaled};
 use igniter_model::units::Nanoseconds;
@@ -6,11 +6,11 @@ use igniter_model::units::Nanoseconds;
 /// A batch that executes.
 #[derive(Debug, Clone, Copy)]
 struct FastExecution {
-    /// When it ends, in ns; before it has a speed, its work as a multiple of `exec_ns`.
+    /// The end in ns; before the first speed is set, the work as a multiple of `exec_ns`.
     end_ns: f64,
-    /// The moment that this is.
+    /// The end, rounded to a moment.
     end: Nanoseconds,
-    /// The time of the predicted work at the present speed; 0 before there was one.
+    /// The time of the predicted work at the current speed; 0 before the first speed is set.
     exec_ns: f64,
     slot: usize,
 }
@@ -19,24 +19,23 @@ struct FastExecution {
 #[derive(Debug, Default)]
 pub(super) struct Executions {
     all: Vec<FastExecution>,
-    /// Which of them ends first.
+    /// The position in `all` of the batch that ends first.
     first: usize,
 }
 
 impl Executions {
-    /// A batch begins, with `work` as a multiple of the predicted time. It has no speed before
-    /// [`Executions::rescale`].
+    /// Starts a batch, with `work` as a multiple of the predicted time. It has no speed before [`Executions::rescale`].
     #[inline]
     pub(super) fn start(&mut self, slot: usize, work: f64) {
         self.all.push(FastExecution { end_ns: work, end: Nanoseconds::MAX, exec_ns: 0.0, slot });
     }
 
-    /// Takes out the one that ends first; returns its slot.
+    /// Removes the batch that ends first; returns its slot.
     #[inline]
     pub(super) fn end_first(&mut self) -> usize {
         let behind = &mut self.all[self.first..];
         let slot = behind[0].slot;
-        // Vec::remove would call memmove for what is most often nothing.
+        // Vec::remove would call memmove, usually for an empty range.
         for i in 1..behind.len() {
             behind[i - 1] = behind[i];
         }
@@ -48,8 +47,8 @@ impl Executions {
         self.all.len()
     }
 
-    /// Applies new speeds: the time of the predicted work of each slot, above 0. Work done so far is kept.
-    /// Returns when the first one ends, and its slot; `None` if nothing executes.
+    /// Applies new speeds: the time of the predicted work of each slot, above 0. Work done so far is kept. Returns the
+    /// end of the first execution to end, and its slot; `None` if nothing executes.
     #[inline(always)]
     pub(super) fn rescale(
         &mut self,
@@ -60,7 +59,7 @@ impl Executions {
         let now_ns = now.as_f64();
         for (i, execution) in self.all.iter_mut().enumerate() {
             let exec_ns = exec_ns[execution.slot];
-            // An unchanged speed keeps the end. The check is on bits: any change counts.
+            // If the speed is unchanged, so is the end. Bits are compared, so that any change counts.
             if exec_ns.to_bits() != execution.exec_ns.to_bits() {
                 execution.end_ns = if execution.exec_ns > 0.0 {
                     rescaled(execution.end_ns, now_ns, execution.exec_ns, exec_ns)

@@ -12,7 +12,7 @@ use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
 use std::sync::Arc;
 
-/// One GPU with its servers, at some moment of a run.
+/// One GPU with its servers, at one moment of a run.
 #[derive(Debug)]
 pub(crate) struct GpuEngine<'a, S> {
     setting: GpuSetting,
@@ -20,27 +20,27 @@ pub(crate) struct GpuEngine<'a, S> {
     /// The instances of all lanes.
     slots: Vec<InstanceSlot>,
     states: States<'a>,
-    /// Where they come from.
+    /// The pool from which `states` was taken.
     shared: Arc<SharedStates<'a>>,
     present: Present,
     sink: S,
     agenda: Agenda,
     events: u64,
     executions: Executions,
-    /// When the first of them ends.
+    /// The end of the first of these executions.
     first_end: Moment,
-    /// The present state, and since when it holds.
+    /// The current state, and the time since which it holds.
     interval: GpuInterval,
     last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
     formed: Vec<Batch>,
 }
 
-/// What follows from a step: an instance whose batch begins to execute at once.
+/// The consequence of a step: an instance whose batch begins to execute at once.
 type GpuStepResult = Result<Option<usize>, Box<BadNumber>>;
 
 impl<'a, S: RecordSink> GpuEngine<'a, S> {
-    /// A GPU at time 0, before the first arrival.
+    /// Creates a GPU at time 0, before the first arrival.
     pub(crate) fn new(
         setting: GpuSetting,
         run: GpuRun<'a>,
@@ -102,7 +102,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
                     What::Timer(lane) => self.timer(lane as usize, at.time())?,
                     What::Started(lane) => self.started(lane as usize, at.time())?,
                 };
-                // The one place where a batch begins to execute, so that it is part of this loop.
+                // The only place where a batch begins to execute, so that the code is inlined into this loop.
                 if let Some(slot) = starting {
                     self.start(slot, at.time())?;
                 }
@@ -130,7 +130,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         })
     }
 
-    /// Puts the first arrival at a lane on the agenda, if anybody waits for it.
+    /// Puts the first arrival at a lane on the agenda, if the lane waits for it.
     fn await_first_arrival(&mut self, lane: usize) {
         let ServerLane { ruled, ready, .. } = &self.lanes[lane];
         if *ready > 0 || ruled.is_some() {
@@ -138,7 +138,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
     }
 
-    /// Makes sure that the stream of a lane has `count` arrivals that are in no batch, if there are.
+    /// Ensures that the stream of a lane has `count` arrivals that are in no batch, as far as there are any.
     #[inline]
     fn need(&mut self, lane: usize, count: usize) {
         if self.lanes[lane].arrivals.lacks(count) {
@@ -152,15 +152,15 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.lanes[lane].arrivals.refill(count, keep);
     }
 
-    /// The number of the oldest request of a lane that is in an instance, or else of the next one.
+    /// Returns the number of the oldest request of a lane that is in an instance, or else of the next request.
     fn oldest(&self, lane: usize) -> u64 {
         let ServerLane { arrivals, slots, .. } = &self.lanes[lane];
         let inside = self.slots[slots.clone()].iter().filter_map(InstanceSlot::oldest);
         inside.min().unwrap_or(arrivals.taken())
     }
 
-    /// Puts the next arrival at a lane on the agenda: of a greedy lane, the first that is in no batch; of a
-    /// ruled one, the first that its batcher does not know of.
+    /// Puts the next arrival at a lane on the agenda: for a greedy lane, the first request that is in no batch; for a
+    /// ruled lane, the first request that its batcher does not know of.
     #[inline(never)]
     fn await_arrival(&mut self, lane: usize) {
         let ServerLane { ruled, waits_for_request, .. } = &mut self.lanes[lane];
@@ -205,7 +205,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         Ok(None)
     }
 
-    /// A client of a lane sends its request.
+    /// Sends the request of a client of a lane.
     fn send(&mut self, lane: usize, now: Nanoseconds) {
         if self.lanes[lane].arrivals.is_full() {
             let keep = self.oldest(lane);
@@ -217,7 +217,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.lanes[lane].arrivals.push(now);
     }
 
-    /// Clients of a lane have their answers.
+    /// Passes answers to clients of a lane.
     #[inline(never)]
     fn answered(&mut self, lane: usize, rows: u32, at: Nanoseconds) {
         let ruled = self.lanes[lane].ruled.as_mut();
@@ -251,7 +251,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         Ok(None)
     }
 
-    /// An instance becomes ready for its next batch.
+    /// Makes an instance ready for its next batch.
     #[inline(always)]
     fn instance_ready(&mut self, slot: usize, now: Nanoseconds) -> GpuStepResult {
         let place = &mut self.slots[slot];
@@ -291,7 +291,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.load_formed(lane, now)
     }
 
-    /// Follows up on a call of a batcher: instances load what it has formed, and it gets its timer.
+    /// Follows up on a call of a batcher: instances load the batches that it has formed, and its timer is set.
     fn load_formed(&mut self, lane: usize, now: Nanoseconds) -> GpuStepResult {
         let mut formed = std::mem::take(&mut self.formed);
         for batch in formed.drain(..) {
@@ -316,7 +316,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         Ok(None)
     }
 
-    /// Gives the next `rows` requests to a ready instance, which starts to load them: the first that has
+    /// Gives the next `rows` requests to a ready instance, which starts to load them: the first instance that has
     /// nothing else to do, or else the first that executes.
     #[inline(always)]
     fn load(&mut self, index_of_lane: usize, rows: usize, now: Nanoseconds) -> GpuStepResult {
@@ -392,7 +392,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         Ok(None)
     }
 
-    /// The results of a batch are on the host.
+    /// Completes a batch whose results are on the host.
     fn complete(&mut self, position: usize, at: Moment) -> GpuStepResult {
         let done = at.time();
         let slot = &mut self.slots[position];
@@ -432,8 +432,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
     }
 
-    /// Applies the speeds of the new set of executing batches. A function of its own, for the sake of its
-    /// registers.
+    /// Applies the speeds of the new set of executing batches. Not inlined, for the sake of its registers.
     #[inline(never)]
     fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), Box<BadNumber>> {
         self.close_interval(now);
@@ -460,7 +459,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 }
 
-/// A small number in the width in which it is stored.
+/// Converts a small number to the width in which it is stored.
 #[inline(always)]
 fn index(number: usize) -> u32 {
     u32::try_from(number).expect("fewer than 2^32 servers, instances and requests of a batch")

@@ -10,16 +10,16 @@ use igniter_model::domain::WorkloadId;
 use igniter_model::units::Nanoseconds;
 use std::ops::Range;
 
-/// A lane with the rules of its batcher in full.
+/// The state of a lane that follows the full rules of its batcher.
 #[derive(Debug)]
 pub(super) struct Ruled {
     pub(super) batcher: Batcher,
-    /// When the batcher's timer is due, if it is.
+    /// The time at which the batcher's timer is due, if there is one.
     pub(super) timer: Option<Nanoseconds>,
-    /// How many requests the batcher has been told of that are in no batch yet.
+    /// Number of requests that were passed to the batcher and are not in a batch yet.
     pub(super) told: usize,
-    /// Who sends the requests, where they wait for their answers. Then every request that was sent is one that the
-    /// batcher was told of.
+    /// The clients that send the requests, if they wait for answers. In that case every request that was sent was also
+    /// passed to the batcher.
     pub(super) clients: Option<Box<Clients>>,
 }
 
@@ -28,37 +28,37 @@ pub(super) struct Ruled {
 pub(super) struct ServerLane {
     pub(super) workload: WorkloadId,
     pub(super) arrivals: ArrivalStream,
-    /// The largest batch.
+    /// The largest batch size.
     pub(super) max: usize,
-    /// The rules of its batcher in full, where it needs them: then every arrival is on the agenda.
+    /// The full rules of its batcher, if it needs them: then every arrival is on the agenda.
     ///
-    /// Without a queue delay, and with the largest batch as the only preferred size, they amount to greedy
-    /// FIFO chunking: a ready instance takes what is there, up to `max`. Nobody has to know of an arrival
-    /// then, unless `waits_for_request`.
+    /// Without a queue delay, and with the largest batch as the only preferred size, the rules amount to greedy FIFO
+    /// chunking: a ready instance takes the waiting requests, up to `max`. An arrival then needs no event, unless
+    /// `waits_for_request`.
     pub(super) ruled: Option<Box<Ruled>>,
-    /// Greedy, with an instance that is ready and found nothing: the next arrival is on the agenda.
+    /// Whether the lane is greedy and has a ready instance that found no request: the next arrival is on the agenda.
     pub(super) waits_for_request: bool,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
-    /// How many of its instances are ready for a batch.
+    /// Number of its instances that are ready for a batch.
     pub(super) ready: usize,
     pub(super) completed: u64,
     pub(super) batches: u64,
-    /// The work of its batches.
+    /// The source of the work of its batches.
     pub(super) work: WorkDraw,
-    /// The completion race, where it is run.
+    /// The source of completion races, where they are simulated.
     pub(super) race: Option<Race>,
-    /// What each request takes outside of the instances.
+    /// Host time of each request outside of the instances.
     pub(super) request_overhead: Nanoseconds,
-    /// When its instances accept work.
+    /// The time at which its instances start to accept work.
     pub(super) startup: Nanoseconds,
-    /// Load and feedback time of each batch size that occurred.
+    /// Load and feedback times of each batch size that has occurred.
     pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
 }
 
 impl ServerLane {
     pub(super) fn new(run: ServerRun) -> Self {
-        // Host times that vary, requests that wait for each other outside, and turns are for the full engine.
+        // Varying host times, a serial path for requests, and turns are only in the full engine.
         let ServerRun {
             workload,
             arrivals,
@@ -102,7 +102,7 @@ impl ServerLane {
         }
     }
 
-    /// Its counters at the end of the run.
+    /// Returns its counters at the end of the run.
     pub(super) fn outcome(&self) -> ServerOutcome {
         let clients = self.ruled.as_ref().and_then(|ruled| ruled.clients.as_ref());
         let sent = clients.map(|clients| clients.statistics());
@@ -118,7 +118,7 @@ impl ServerLane {
     }
 }
 
-/// A batch on its way through an instance. Times are set as the stages are reached.
+/// A batch in the pipeline of an instance. Times are set as the stages are reached.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LaneBatch {
     /// The number of its first request among the arrivals of its lane.
@@ -136,12 +136,12 @@ pub(super) struct LaneBatch {
 /// The batch that an instance loads while another one executes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Front {
-    /// None.
+    /// There is no such batch.
     Free,
-    /// It executes as soon as it is loaded, which is on the agenda.
+    /// The batch executes as soon as it is loaded, which is on the agenda.
     Loading,
-    /// It executes when it is loaded and the batch before it is done. Its load is not on the agenda: most
-    /// often it ends long before.
+    /// The batch executes when it is loaded and the batch before it is done. The end of its load is not on the agenda:
+    /// it is usually long before that.
     Behind,
 }
 
@@ -158,9 +158,9 @@ pub(super) struct InstanceSlot {
     pub(super) back: LaneBatch,
     /// The batch in front.
     pub(super) next: LaneBatch,
-    /// Its work as a multiple of the predicted execution time.
+    /// The work of the batch in front, as a multiple of the predicted execution time.
     pub(super) work: f64,
-    /// The rank of the end of its load.
+    /// The rank of the end of the load of the batch in front.
     pub(super) load_rank: u64,
 }
 
@@ -170,7 +170,7 @@ impl InstanceSlot {
         Self { lane, ready, busy: false, front: Front::Free, back, next, work: 0.0, load_rank: 0 }
     }
 
-    /// The number of the first request that is still in it.
+    /// Returns the number of the oldest request that is still in the instance.
     pub(super) fn oldest(&self) -> Option<u64> {
         match (self.busy, self.front) {
             (true, _) => Some(self.back.first),

@@ -1,10 +1,10 @@
-//! The common case in fixed arrays: up to 16 greedy servers with one instance each, whose requests come whatever
-//! happens.
+//! The common case in fixed arrays: up to 16 greedy servers with one instance each, whose arrivals do not depend on
+//! answers.
 //!
-//! At each of them one thing can happen next: its batch is loaded and starts, ends its execution, or is back on the
-//! host. Nobody needs an event for the rest. An instance that finds no request takes the next one when it arrives, and
-//! when that was is looked up when the instance is done with the batch before. Requests leave in the order in which they
-//! came, so a batch need not remember which its requests are.
+//! Only one thing can happen next at each server: its loaded batch starts, its execution ends, or its results are back
+//! on the host. Nothing else needs an event. An instance that finds no request takes the next one when it arrives; the
+//! time of that arrival is looked up when the instance is done with the batch before. Requests leave in the order in
+//! which they arrive, so a batch need not store which requests it has.
 
 mod follow;
 mod key;
@@ -24,42 +24,42 @@ use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
 use std::sync::Arc;
 
-/// The most servers of a GPU. A power of two, so that a position is kept within the arrays by a mask.
+/// The largest number of servers of a GPU. It is a power of two, so that a mask keeps a position within the arrays.
 const MOST: usize = FEW_SLOTS;
 
-/// One GPU with its servers, at some moment of a run.
+/// One GPU with its servers, at one moment of a run.
 #[derive(Debug)]
 pub(crate) struct LeanEngine<'a, S> {
     setting: GpuSetting,
     servers: [LeanServer; MOST],
     count: usize,
-    /// When something happens next at each server.
+    /// The next event of each server.
     next: [EventKey; MOST],
-    /// When something else happens next: plans change, or nothing comes any more.
+    /// The next event that is not of a server: plans change, or there are no more events.
     stop: EventKey,
-    /// When the executions end, in ns, and the time of all of their work at the present speed.
+    /// The ends of the executions, in ns, and the time of all of their work at the current speed.
     ends_ns: [f64; MOST],
     exec_ns: [f64; MOST],
-    /// Which servers execute, as bits, and the number of the set of their batches.
+    /// The servers that execute, as bits, and the number of the set of their batches.
     mask: u32,
     number: u64,
     states: States<'a>,
-    /// Where they come from, if the servers stay.
+    /// The pool to which the table of states is returned, if the servers stay.
     shared: Arc<SharedStates<'a>>,
-    /// What the GPU draws in the present state, and since when that holds.
+    /// The load of the GPU in the current state, and the time since which it holds.
     draw: [f64; DRAW],
     since: Nanoseconds,
     sink: S,
     last_done: Nanoseconds,
     events: u64,
-    /// Where plans follow each other.
+    /// The changes of plans, where plans follow each other.
     follower: Option<Box<Follower<'a>>>,
 }
 
 type LeanResult<T = ()> = Result<T, Box<BadNumber>>;
 
 impl<'a, S: RecordSink> LeanEngine<'a, S> {
-    /// Whether this engine can simulate a GPU.
+    /// Returns whether this engine can simulate a GPU.
     pub(crate) fn takes(setting: &GpuSetting, run: &GpuRun<'_>) -> bool {
         let simple = |(server, present): (&ServerRun, bool)| {
             server.rules.is_greedy()
@@ -83,7 +83,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             })
     }
 
-    /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.
+    /// Creates the engine at time 0, before the first arrival. [`LeanEngine::takes`] checks whether it supports a GPU.
     pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> LeanResult<Self> {
         let GpuRun { servers, mut speeds, states: shared, timeline, .. } = run;
         let mut all: Vec<LeanServer> =
@@ -134,8 +134,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(engine)
     }
 
-    /// Runs to the end: all requests that arrive before the end of the run are completed. `None`: at some time there are
-    /// more servers than this engine can have.
+    /// Runs to the end: all requests that arrive before the end of the run are completed. Returns `None` if there are
+    /// at some time more servers than this engine supports.
     pub(crate) fn finish(mut self) -> LeanResult<Option<GpuOutcome<S>>> {
         loop {
             let first = self.first();
@@ -164,27 +164,28 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         }
     }
 
-    /// What happens first.
+    /// Returns the next event of all servers.
     #[inline(always)]
     fn first(&self) -> EventKey {
         let few = Self::first_of(&self.next[..4]);
         if self.count > 4 { few.first(self.first_of_more()) } else { few }
     }
 
-    /// What happens first at the servers after the fourth.
+    /// Returns the next event of the servers after the fourth.
     #[inline(never)]
     fn first_of_more(&self) -> EventKey {
         let more = Self::first_of(&self.next[4..8]);
         if self.count > 8 { more.first(Self::first_of(&self.next[8..])) } else { more }
     }
 
-    /// One after the other: a load of two keys at once would have to wait until the last one is in the cache.
+    /// Compares one key after another: a load of two keys at once would have to wait until the last one is in the
+    /// cache.
     #[inline(always)]
     fn first_of(keys: &[EventKey]) -> EventKey {
         keys.iter().copied().fold(keys[0], EventKey::first)
     }
 
-    /// The outcome, when nothing happens before `first`.
+    /// Returns the outcome of the run, or an error if the event `first` of a server is left.
     #[cold]
     #[inline(never)]
     fn outcome(mut self, first: EventKey) -> LeanResult<GpuOutcome<S>> {
@@ -214,7 +215,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         })
     }
 
-    /// A server is not done before [`EventKey::LATE`], although its requests came long before.
+    /// Returns the error for a server that is not done before [`EventKey::LATE`], although its requests arrived long
+    /// before.
     fn takes_years(&self, i: usize) -> Box<BadNumber> {
         let server = &self.servers[i];
         Box::new(BadNumber {
@@ -225,7 +227,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         })
     }
 
-    /// The instance of a server takes what waits. If nothing does, it will take the next request when it arrives.
+    /// Lets the instance of a server take the waiting requests. If there are none, it will take the next request when
+    /// that arrives.
     #[inline(always)]
     fn look(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         match self.servers[i].waiting(now) {
@@ -237,8 +240,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         }
     }
 
-    /// When the batch in front of an instance is loaded. Without one, the instance took the next request when it
-    /// arrived, or will take it; `None`: there is no more.
+    /// Returns when the batch in front of an instance is loaded. Without such a batch, the instance took the next
+    /// request when it arrived, or will take it. Returns `None` if there are no more requests.
     #[inline(always)]
     fn take_next(&mut self, i: usize) -> LeanResult<Option<Nanoseconds>> {
         if self.servers[i].front.rows == 0 {
@@ -250,7 +253,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(Some(self.servers[i].front.load_end))
     }
 
-    /// Load and feedback time of a batch.
+    /// Returns the load and feedback times of a batch.
     #[inline(always)]
     fn transfers(&mut self, i: usize, rows: usize) -> LeanResult<(Nanoseconds, Nanoseconds)> {
         let server = &mut self.servers[i];
@@ -261,7 +264,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(*server.transfers[rows].insert((EventKey::bounded(load), EventKey::bounded(feedback))))
     }
 
-    /// The instance takes the next `rows` requests and starts to load them.
+    /// Lets the instance take the next `rows` requests and start to load them.
     #[inline(always)]
     fn load(&mut self, i: usize, rows: usize, now: Nanoseconds) -> LeanResult {
         let (load, feedback) = self.transfers(i, rows)?;
@@ -273,7 +276,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(())
     }
 
-    /// The loaded batch of an instance that is not busy starts.
+    /// Starts the loaded batch of an instance that is not busy.
     #[inline(always)]
     fn start(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         self.close_interval(now);
@@ -297,7 +300,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         }
     }
 
-    /// The execution of a batch ends.
+    /// Ends the execution of a batch.
     #[inline(always)]
     fn end(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         self.close_interval(now);
@@ -311,7 +314,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(())
     }
 
-    /// The results of a batch are on the host. Returns whether the next one begins to execute at once.
+    /// Completes a batch whose results are on the host. Returns whether the next batch begins to execute at once.
     #[inline(always)]
     fn complete(&mut self, i: usize, now: Nanoseconds) -> LeanResult<bool> {
         let server = &mut self.servers[i];
@@ -333,8 +336,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(false)
     }
 
-    /// Applies the speeds of the new set of executing batches to those of `others`, which executed before. Work done so far
-    /// is kept. Returns the row of the state.
+    /// Applies the speeds of the new set of executing batches to the batches of `others`, which executed before. Work
+    /// done so far is kept. Returns the row of the state.
     #[inline(always)]
     fn executions_changed(&mut self, others: u32, now: Nanoseconds) -> LeanResult<&FewSlots> {
         let begin = match self.states.known(self.number) {
@@ -349,7 +352,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
             let (before_ns, exec_ns) = (self.exec_ns[i], row[DRAW + i]);
-            // An unchanged speed keeps the end. Any change counts, however small.
+            // If the speed is unchanged, so is the end. Any change counts, however small.
             #[expect(clippy::float_cmp, reason = "both are times above 0, from one table")]
             if exec_ns != before_ns {
                 let end_ns = rescaled(self.ends_ns[i], now_ns, before_ns, exec_ns);
@@ -359,7 +362,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 sum_ns += end_ns;
             }
         }
-        // One check for all: if the sum is below, so is each end, and each is a number.
+        // One check covers all: if the sum is below the limit, so is each end, and none of them is NaN.
         if sum_ns < INTEGERS {
             return Ok(row);
         }
@@ -367,7 +370,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(row)
     }
 
-    /// When executions end of which one may end after 52 days.
+    /// Sets the ends of executions when one of them may end after 52 days.
     #[cold]
     #[inline(never)]
     fn distant_ends(ends_ns: &[f64; MOST], next: &mut [EventKey; MOST], of: u32, now: Nanoseconds) {
@@ -376,7 +379,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         }
     }
 
-    /// Where the row of the present state begins.
+    /// Returns the start of the row of the current state.
     #[cold]
     #[inline(never)]
     fn look_up(&mut self) -> LeanResult<usize> {
@@ -409,7 +412,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     }
 }
 
-/// What the GPU draws in a state.
+/// Returns the load of the GPU in a state.
 #[inline(always)]
 fn draw_of(row: &FewSlots) -> [f64; DRAW] {
     *row.first_chunk().expect("it begins the row")

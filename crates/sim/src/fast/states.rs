@@ -5,88 +5,89 @@ use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many states are remembered, and how many numbers they may take. More are computed anew, so that
-/// memory does not grow with the length of a run.
+/// The limits on the number of cached states, and on the number of values in them. Beyond these, states are computed
+/// again, so that memory use does not grow with the length of a run.
 const REMEMBERED: usize = 1 << 16;
 const NUMBERS: usize = 1 << 24;
 
-/// The most sets that each get a place of their own: 256 KiB.
+/// The largest number of sets for which each set has an entry of its own: 256 KiB.
 const DENSE: u64 = 1 << 16;
 
-/// How many numbers of a row come before the execution times: SM share in use, power, clock.
+/// Number of values in a row before the execution times: SM share in use, power, clock.
 pub(super) const DRAW: usize = 3;
 
-/// The most slots of an engine that asks for rows of a fixed length.
+/// The largest number of slots of an engine that uses rows of a fixed length.
 pub(super) const FEW_SLOTS: usize = 16;
 
-/// A row with a place for each of [`FEW_SLOTS`]. What lies behind the slots that there are has no meaning.
+/// A row with space for [`FEW_SLOTS`] slots. Values beyond the existing slots have no meaning.
 pub(super) type FewSlots = [f64; DRAW + FEW_SLOTS];
 
-/// The states that occurred.
+/// The states that have occurred.
 #[derive(Debug)]
 pub(super) struct States<'a> {
     speeds: Speeds<'a>,
-    /// What a request more in a slot adds to the number of a set; 0 if numbers are too small for all sets.
+    /// The amount by which one more request in a slot raises the number of a set; 0 if numbers are too small for all
+    /// sets.
     strides: Vec<u64>,
     /// The length of a row.
     width: usize,
-    /// Where the row of a set begins, by its number, where there are few; 0 for sets that are not known.
+    /// The start of the row of each set, by its number, where there are few sets; 0 for sets that are not cached.
     dense: Vec<u32>,
-    /// The same where there are many.
+    /// The same where there are many sets.
     index: Index,
-    /// A row for each state: what the GPU draws, and the execution time of each slot in ns. The first number
-    /// belongs to none, so that no row begins at 0; the last [`FEW_SLOTS`] neither, so that behind each row is room for that of
-    /// more slots.
+    /// A row for each state: the load of the GPU, and the execution time of each slot in ns. The first value belongs to
+    /// no row, so that no row begins at 0. Nor do the last [`FEW_SLOTS`] values, so that a longer row can be read from
+    /// each start.
     rows: Vec<f64>,
-    /// How many states are remembered.
+    /// The largest number of cached states.
     limit: usize,
 }
 
-/// Tables of GPUs with the same servers. Each is lent to one GPU at a time, so that what one has computed serves those after it:
-/// a state does not depend on who asks.
+/// Tables of GPUs with the same servers. Each table is lent to one GPU at a time, so that later GPUs reuse the states
+/// that earlier ones computed; a state does not depend on the GPU.
 #[derive(Debug, Default)]
 pub(crate) struct SharedStates<'a>(Mutex<Vec<States<'a>>>);
 
 impl<'a> SharedStates<'a> {
-    /// A table that another GPU has given back, or else an empty one.
+    /// Takes a table that another GPU has returned, or creates an empty one.
     pub(super) fn take(&self, speeds: Speeds<'a>) -> States<'a> {
         self.tables().pop().unwrap_or_else(|| States::new(speeds))
     }
 
-    /// Gives a table back.
+    /// Gives a table back, for use by other GPUs.
     pub(super) fn put(&self, states: States<'a>) {
         self.tables().push(states);
     }
 
-    /// A thread that panicked had no hand in a table that is here.
+    /// Ignores poisoning: a thread that panicked cannot have changed a table that is stored here.
     fn tables(&self) -> MutexGuard<'_, Vec<States<'a>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The present set of executing batches.
+/// The current set of executing batches.
 #[derive(Debug)]
 pub(super) struct Present {
-    /// How many requests execute in each slot; 0 where none does.
+    /// Number of requests that execute in each slot; 0 where none does.
     sizes: Vec<u32>,
     /// The number of the set.
     number: u64,
 }
 
 impl Present {
-    /// Nothing executes.
+    /// Creates the empty set.
     pub(super) fn new(slots: usize) -> Self {
         Self { sizes: vec![0; slots], number: 0 }
     }
 
-    /// A batch of `rows` begins to execute in an idle slot.
+    /// Adds a batch of `rows` requests that begins to execute in an idle slot.
     #[inline]
     pub(super) fn start(&mut self, slot: usize, rows: u32, states: &States<'_>) {
         self.sizes[slot] = rows;
         self.number += states.stride(slot) * u64::from(rows);
     }
 
-    /// The batch of a slot ends.
+    /// Removes the batch of a slot.
     #[inline]
     pub(super) fn end(&mut self, slot: usize, states: &States<'_>) {
         let rows = std::mem::take(&mut self.sizes[slot]);
@@ -94,25 +95,25 @@ impl Present {
     }
 }
 
-/// What the GPU does in a state, besides the speeds.
+/// The load of the GPU in a state, and the speeds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GpuState<'s> {
     pub(super) busy_sm_pct: f64,
     pub(super) power_w: f64,
     pub(super) clock_mhz: f64,
-    /// The execution times by slot in ns, above 0 where one executes.
+    /// The execution times by slot in ns, above 0 where a batch executes.
     pub(super) exec_ns: &'s [f64],
 }
 
-/// Where the row of a set begins.
+/// The index of the rows by set.
 #[derive(Debug)]
 enum Index {
-    /// Not needed.
+    /// Not needed: `dense` is used.
     Dense,
-    /// By mixed-radix number, of which there are too many: a hash table of `(number + 1, row)` with open addressing, in which 0
-    /// stands for an empty place. Its length is a power of two.
+    /// By mixed-radix number, where there are too many numbers for `dense`: a hash table of `(number + 1, row)` with
+    /// open addressing, in which 0 marks an empty entry. Its length is a power of two.
     Numbers(Vec<(u64, u32)>),
-    /// By sizes, for GPUs with more sets than a number has values.
+    /// By sizes, for GPUs with more sets than a `u64` can number.
     Sizes(BTreeMap<Box<[u32]>, u32>),
 }
 
@@ -144,13 +145,13 @@ impl<'a> States<'a> {
         Self { speeds, strides, width, dense, index, rows, limit }
     }
 
-    /// What a request more in a slot adds to the number of a set.
+    /// Returns the amount by which one more request in a slot raises the number of a set.
     #[inline(always)]
     pub(super) fn stride(&self, slot: usize) -> u64 {
         self.strides[slot]
     }
 
-    /// Load and feedback time of a batch of a server.
+    /// Returns the load and feedback times of a batch of a server.
     pub(super) fn transfers(
         &self,
         server: usize,
@@ -159,7 +160,7 @@ impl<'a> States<'a> {
         Ok(self.speeds.transfers(server, rows)?)
     }
 
-    /// The state of a set.
+    /// Returns the state of a set.
     #[inline(always)]
     pub(super) fn find(&mut self, present: &Present) -> Result<GpuState<'_>, Box<BadNumber>> {
         let Present { sizes, number } = present;
@@ -173,7 +174,7 @@ impl<'a> States<'a> {
         Ok(GpuState { busy_sm_pct, power_w, clock_mhz, exec_ns })
     }
 
-    /// Where the row of a set begins, if that is found by its number at once. Those found before may no longer be there.
+    /// Returns the start of the row of a set, if it is in `dense`. Starts returned earlier may no longer be valid.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
     pub(super) fn known(&self, number: u64) -> Option<usize> {
@@ -183,13 +184,13 @@ impl<'a> States<'a> {
         }
     }
 
-    /// A row: SM share in use, power, clock, and execution times by slot in ns, above 0 where one executes.
+    /// Returns a row: SM share in use, power, clock, and execution times by slot in ns, above 0 where a batch executes.
     #[inline(always)]
     pub(super) fn few(&self, begin: usize) -> &FewSlots {
         self.rows[begin..].first_chunk().expect("there is room behind the last row")
     }
 
-    /// Where the row of any set begins.
+    /// Returns the start of the row of any set, which is computed if it is not cached.
     #[inline(never)]
     pub(super) fn look_up(&mut self, number: u64, sizes: &[u32]) -> Result<usize, Box<BadNumber>> {
         let known = match &self.index {
@@ -206,7 +207,7 @@ impl<'a> States<'a> {
         }
     }
 
-    /// Computes a state.
+    /// Computes a state and adds its row.
     #[cold]
     fn add(&mut self, number: u64, sizes: &[u32]) -> Result<usize, Box<BadNumber>> {
         if self.remembered() == self.limit {
@@ -226,7 +227,7 @@ impl<'a> States<'a> {
             }
         };
         draw.copy_from_slice(&[state.busy_sm_pct, state.power_w, state.clock_mhz]);
-        // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
+        // An execution time of 0 becomes the smallest positive value, by which one can divide; both round to 0 ns.
         exec_ns.iter_mut().for_each(|ns| *ns = ns.max(f64::MIN_POSITIVE));
         let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
         #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
@@ -251,7 +252,7 @@ impl<'a> States<'a> {
         Ok(begin)
     }
 
-    /// How many states are remembered.
+    /// Returns the number of cached states.
     fn remembered(&self) -> usize {
         (self.rows.len() - 1 - FEW_SLOTS) / self.width
     }
@@ -267,7 +268,7 @@ impl<'a> States<'a> {
     }
 }
 
-/// The place of a key in a hash table, or the empty place where it belongs.
+/// Returns the position of a key in a hash table, or the empty position where it belongs.
 fn place(table: &[(u64, u32)], key: u64) -> usize {
     let mask = table.len() - 1;
     // Fibonacci hashing: the upper half of a product with 2⁶⁴ / golden ratio.

@@ -22,7 +22,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         }
     }
 
-    /// Puts the end of the copy that ends first in the queue.
+    /// Schedules the end of the copy that ends first.
     pub(super) fn await_copy(&mut self, direction: Direction) {
         let link = self.links.as_ref().map(|links| &links[direction as usize]);
         if let Some((end, generation)) = link.and_then(Link::next_end) {

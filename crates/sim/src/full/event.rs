@@ -1,8 +1,8 @@
-//! What can happen on a GPU, and what is under way.
+//! The events of a GPU, and the batches that execute on it.
 
 use igniter_model::units::Nanoseconds;
 
-/// What can happen.
+/// An event of a GPU.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
     /// A request arrives.
@@ -25,7 +25,7 @@ pub(super) enum Event {
         life: u32,
         alone: Nanoseconds,
     },
-    /// The first copy in a direction of the shared link to end does so, unless the link has changed since.
+    /// The next copy to end in a direction of the shared link ends, unless the link has changed since.
     CopyEnd {
         direction: Direction,
         generation: u64,
@@ -36,7 +36,7 @@ pub(super) enum Event {
         instance: usize,
         life: u32,
     },
-    /// The first execution to end does so, unless the prediction has changed since.
+    /// The next execution to end ends, unless the prediction has changed since.
     ExecutionEnd {
         server: usize,
         generation: u64,
@@ -49,7 +49,7 @@ pub(super) enum Event {
     },
     /// A window of the controller ends.
     Tick,
-    /// What a controller asked for takes effect.
+    /// A change that a controller requested takes effect.
     Change {
         index: usize,
         life: u32,
@@ -66,7 +66,7 @@ pub(super) enum Event {
 }
 
 impl Event {
-    /// The server that it happens to; `None`: it concerns the whole GPU.
+    /// Returns the server that the event concerns; `None` for the whole GPU.
     pub(super) fn server(self) -> Option<usize> {
         match self {
             Self::Arrival { server }
@@ -96,9 +96,9 @@ pub(super) struct ExecutingBatch {
     pub(super) slot: usize,
     /// Its work as a multiple of `exec_ns`.
     pub(super) work: f64,
-    /// The time of the predicted work at the present speed; 0 before there was one.
+    /// The time of the predicted work at the current speed; 0 before the first speed is set.
     pub(super) exec_ns: f64,
-    /// When it ends, in ns, and the moment that this is.
+    /// The end of the execution: in ns, and rounded to a moment.
     pub(super) end_ns: f64,
     pub(super) end: Nanoseconds,
 }

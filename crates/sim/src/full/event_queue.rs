@@ -1,15 +1,15 @@
-//! What happens next.
+//! The queue of pending events.
 
 use super::event::Event;
 use igniter_model::units::Nanoseconds;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Events in order of time. Among equal times arrivals come first, then what concerns the whole GPU, then what
-/// happens to each server, in the order of the plan; at one server, in the order in which it was pushed.
+/// Events in order of time. Among equal times, arrivals are first, then events of the whole GPU, then events of each
+/// server in the order of the plan; events of one server are in the order in which they were pushed.
 ///
-/// So an engine that knows less of the order of pushing, because it has no events for arrivals and copies, gives the
-/// same order.
+/// This order does not depend on all of the pushing order, so an engine without events for arrivals and copies can
+/// reproduce it.
 #[derive(Debug)]
 pub(super) struct EventQueue {
     heap: BinaryHeap<QueuedEvent>,
@@ -25,11 +25,11 @@ struct QueuedEvent {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// An arrival at a server. Several at one time are one like the other.
+    /// An arrival at a server. Simultaneous arrivals at one server are interchangeable.
     Arrival(usize),
-    /// What concerns the whole GPU, numbered.
+    /// An event of the whole GPU, numbered.
     Gpu(u64),
-    /// Anything else at a server, numbered.
+    /// Any other event of a server, numbered.
     Server(usize, u64),
 }
 
@@ -48,7 +48,7 @@ impl EventQueue {
         self.pushed += 1;
     }
 
-    /// The first event, unless it is after `stop`.
+    /// Removes and returns the first event, unless it is after `stop`.
     pub(super) fn pop_until(&mut self, stop: Nanoseconds) -> Option<(Nanoseconds, Event)> {
         if self.heap.peek()?.time > stop {
             return None;
@@ -58,7 +58,7 @@ impl EventQueue {
 }
 
 impl Ord for QueuedEvent {
-    /// Reversed, because the heap of the standard library gives its greatest element.
+    /// Reversed, because the heap of the standard library returns its greatest element.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.time, other.rank).cmp(&(self.time, self.rank))
     }

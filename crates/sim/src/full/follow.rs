@@ -1,4 +1,4 @@
-//! What changes on a GPU when one plan follows another: servers come, change and leave.
+//! Changes on a GPU when one plan follows another: servers join, change and leave.
 
 use super::event::Event;
 use super::gpu::GpuSimulation;
@@ -10,13 +10,13 @@ use crate::timeline::{GpuTimeline, TimelineChange};
 use igniter_model::domain::RecordSink;
 use igniter_model::units::Nanoseconds;
 
-/// Where a GPU is in its timeline.
+/// The position of a GPU in its timeline.
 #[derive(Debug)]
 pub(super) struct TimelinePosition {
     timeline: GpuTimeline,
-    /// The first of its changes that is still to come.
+    /// The index of the next change.
     next: usize,
-    /// Which servers are there, and which of them get no further request.
+    /// Whether each server is present, and whether it gets no further requests.
     present: Vec<bool>,
     leaving: Vec<bool>,
     left: Vec<Option<Nanoseconds>>,
@@ -34,12 +34,12 @@ impl TimelinePosition {
         Self { timeline, next: 0, present, leaving, left, power }
     }
 
-    /// Whether the GPU is there.
+    /// Returns whether the GPU is on.
     pub(super) fn is_powered(&self) -> bool {
         self.power.is_on()
     }
 
-    /// When it was rented, in a run that ends then; when servers left is added to what is known of them.
+    /// Returns the times in which the GPU was rented, in a run that ends at `end`, and sets when servers left.
     pub(super) fn finish(
         self,
         end: Nanoseconds,
@@ -57,12 +57,12 @@ impl TimelinePosition {
 }
 
 impl<S: RecordSink> GpuSimulation<'_, S> {
-    /// Whether a server is there.
+    /// Returns whether a server is present.
     pub(super) fn is_present(&self, server: usize) -> bool {
         self.following.as_ref().is_none_or(|following| following.present[server])
     }
 
-    /// Puts the changes of the timeline in the queue.
+    /// Schedules the changes of the timeline.
     pub(super) fn await_changes(&mut self) {
         let Some(following) = &self.following else { return };
         let mut times: Vec<_> = following.timeline.changes.iter().map(|(at, _)| *at).collect();
@@ -70,14 +70,14 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         times.into_iter().for_each(|at| self.events.push(at, Event::Follow));
     }
 
-    /// What the timeline says for this moment happens.
+    /// Applies the changes of the timeline for this moment.
     pub(super) fn follow(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         let Some(following) = &mut self.following else { return Ok(()) };
         let changes = following.timeline.take(&mut following.next, now).to_vec();
         let waits = |server: usize| self.servers[server].batcher.waiting() > 0;
         let needed =
             |change: &TimelineChange| !matches!(change, TimelineChange::Joins(i) if !waits(*i));
-        // After the end of the run, servers come only to answer what waits for them.
+        // After the end of the run, servers join only to answer the requests that wait for them.
         if now >= self.duration && !changes.iter().any(|(_, change)| needed(change)) {
             return Ok(());
         }
@@ -114,13 +114,13 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             if joined.contains(&server) && self.is_present(server) {
                 self.start_instances(server, now)?;
             }
-            // All that waited for it may have waited too long.
+            // All requests that waited for the server may have timed out.
             self.leave_if_done(server, now)?;
         }
         Ok(())
     }
 
-    /// A server that has answered its last request leaves.
+    /// Removes a server if it has answered its last request.
     pub(super) fn leave_if_done(
         &mut self,
         server: usize,
@@ -133,7 +133,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         self.plan_changed(now)
     }
 
-    /// Takes a server out if it is there and has nothing more to do.
+    /// Removes a server if it is present and has nothing more to do. Returns whether it did.
     fn leave(&mut self, server: usize, now: Nanoseconds) -> bool {
         let Some(following) = &mut self.following else { return false };
         let leaves = following.present[server]
@@ -147,7 +147,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         leaves
     }
 
-    /// Other servers are there, or work in another way.
+    /// Updates the state after servers have joined, left or changed.
     fn plan_changed(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         if let Some(following) = &mut self.following {
             following.switch_power(now);

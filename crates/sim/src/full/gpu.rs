@@ -18,10 +18,11 @@ use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// How many states are remembered. More are computed anew, so that memory does not grow with the length of a run.
+/// The largest number of cached states. Beyond this, states are computed again, so that memory use does not grow with
+/// the length of a run.
 const REMEMBERED: usize = 1 << 16;
 
-/// One GPU with its servers, at some moment of a run.
+/// One GPU with its servers, at one moment of a run.
 #[derive(Debug)]
 pub(crate) struct GpuSimulation<'a, S> {
     pub(super) gpu: GpuId,
@@ -29,18 +30,18 @@ pub(crate) struct GpuSimulation<'a, S> {
     pub(super) duration: Nanoseconds,
     pub(super) servers: Vec<FullServer>,
     pub(super) speeds: Speeds<'a>,
-    /// The states that occurred, by the batch size of each slot; they are forgotten when there are too many.
+    /// The states that have occurred, by the batch size of each slot; cleared when there are too many.
     pub(super) states: BTreeMap<Box<[u32]>, Rc<SetState>>,
     pub(super) sink: S,
     pub(super) events: EventQueue,
     processed: u64,
     /// The batches that execute, in order of their start.
     pub(super) executions: Vec<ExecutingBatch>,
-    /// Their sizes, by slot.
+    /// The sizes of these batches, by slot.
     pub(super) executing: Vec<u32>,
     /// Distinguishes the valid [`Event::ExecutionEnd`] from superseded ones.
     generation: u64,
-    /// The present state, and since when it holds.
+    /// The current state, and the time since which it holds.
     state: Rc<SetState>,
     state_since: Nanoseconds,
     pub(super) last_done: Nanoseconds,
@@ -48,19 +49,19 @@ pub(crate) struct GpuSimulation<'a, S> {
     pub(super) taken: Vec<Batch>,
     /// Scratch space for the times of answers.
     answered: Vec<Nanoseconds>,
-    /// How much longer than predicted executions take.
+    /// The factor by which executions take longer than predicted.
     pub(super) slowdown: f64,
     /// The two directions of the PCIe link, where copies share it.
     pub(super) links: Option<[Link; 2]>,
     /// Groups of servers that take turns.
     pub(super) time_slots: Vec<TimeSlot>,
     pub(super) steering: Steering,
-    /// Where plans follow each other.
+    /// The position in the timeline, where plans follow each other.
     pub(super) following: Option<TimelinePosition>,
 }
 
 impl<'a, S: RecordSink> GpuSimulation<'a, S> {
-    /// A GPU at time 0, before the first arrival.
+    /// Creates a GPU at time 0, before the first arrival.
     pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Result<Self, BadNumber> {
         let GpuSetting { gpu, overlap, duration } = setting;
         let GpuRun { servers, mut speeds, states: _, features, timeline, lost: _ } = run;
@@ -110,7 +111,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         Ok(simulation)
     }
 
-    /// Lets everything happen up to and including `stop`.
+    /// Processes all events up to and including `stop`.
     pub(crate) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadNumber> {
         while let Some((now, event)) = self.events.pop_until(stop) {
             self.processed += 1;
@@ -140,7 +141,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
                 Event::Change { index, life } => self.apply_change(index, life, now)?,
                 Event::FaultBegins { index } => self.fault_begins(index, now)?,
                 Event::FaultEnds { index } => self.fault_ends(index, now)?,
-                // Superseded, or of a server that has crashed since.
+                // Superseded events, and events of a server that has crashed since.
                 Event::Started { .. }
                 | Event::CopyIn { .. }
                 | Event::Loaded { .. }
@@ -174,12 +175,12 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         })
     }
 
-    /// Whether an event of a server was not overtaken by a crash.
+    /// Returns whether no crash of the server has superseded an event of it.
     fn is_alive(&self, server: usize, life: u32) -> bool {
         self.servers[server].life == life
     }
 
-    /// Puts what is known of the arrivals at a server in the queue.
+    /// Schedules the arrivals at a server that are known at the start.
     fn schedule_first(&mut self, server: usize) {
         match &mut self.servers[server].arrivals {
             ServerArrivals::Open(process) => {
@@ -245,7 +246,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.offer(index, instance, now)
     }
 
-    /// An instance waits for its next batch, and takes it at once if there is one.
+    /// Lets an instance wait for its next batch, and take it at once if there is one.
     pub(super) fn offer(
         &mut self,
         index: usize,
@@ -262,7 +263,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.load_taken(index, now)
     }
 
-    /// All instances of a server begin to accept work.
+    /// Lets all instances of a server begin to accept work.
     pub(super) fn start_instances(
         &mut self,
         server: usize,
@@ -274,7 +275,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         Ok(())
     }
 
-    /// A request that arrived then has failed.
+    /// Records that the request that arrived at `arrival` failed at `at`.
     pub(super) fn fail(
         &mut self,
         server: usize,
@@ -292,8 +293,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
     }
 
-    /// Follows up on a call of a batcher: instances load what they have taken, who failed is reported, and
-    /// the batcher gets its timer.
+    /// Follows up on a call of a batcher: instances load the batches that they have taken, failed requests are
+    /// reported, and the batcher's timer is set.
     pub(super) fn load_taken(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         let server = &mut self.servers[index];
         let life = server.life;
@@ -340,8 +341,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.start_if_possible(server, instance, now)
     }
 
-    /// Starts the batch that an instance has loaded if the one before it is done: the throughput of
-    /// a server is b / (t_gpu + t_feedback) (iGniter paper, Eq. 2).
+    /// Starts the batch that an instance has loaded, if the batch before it is done: the throughput of a server is
+    /// b / (t_gpu + t_feedback) (iGniter paper, Eq. 2).
     fn start_if_possible(
         &mut self,
         server: usize,
@@ -374,7 +375,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
     }
 
-    /// Whether a server loads its next batch while one executes. Who takes turns does not: the turn is another's then.
+    /// Returns whether a server loads its next batch while one executes. A server that takes turns does not, since
+    /// another server has the turn then.
     fn overlap_of(&self, server: usize) -> LoadOverlap {
         match self.servers[server].time_slot {
             Some(_) => LoadOverlap::Serial,
@@ -382,7 +384,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
     }
 
-    /// Ends the execution whose end is now.
+    /// Ends the execution that is due now.
     fn end_execution(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         let first = self.next_end().expect("a valid end event has an execution");
         let ExecutingBatch { server, instance, slot, .. } = self.executions.remove(first);
@@ -447,10 +449,10 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.state = Rc::clone(&self.states[self.executing.as_slice()]);
         let now_ns = now.as_f64();
         for execution in &mut self.executions {
-            // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
+            // A time of 0 becomes the smallest positive value, by which one can divide; both round to 0 ns.
             let exec_ns = self.state.exec_ns[execution.slot] * self.slowdown;
             let exec_ns = exec_ns.max(f64::MIN_POSITIVE);
-            // An unchanged speed keeps the end. The check is on bits: any change counts.
+            // If the speed is unchanged, so is the end. Bits are compared, so that any change counts.
             if exec_ns.to_bits() == execution.exec_ns.to_bits() {
                 continue;
             }
@@ -471,7 +473,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         Ok(())
     }
 
-    /// The execution that ends first; among equals, the first in the order of the plan.
+    /// Returns the execution that ends first; among equals, the first in the order of the plan.
     fn next_end(&self) -> Option<usize> {
         (0..self.executions.len())
             .min_by_key(|&i| (self.executions[i].end, self.executions[i].slot))
@@ -499,7 +501,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.state_since = now;
     }
 
-    /// The servers as they are now.
+    /// Returns the servers in their current state.
     #[cfg(test)]
     pub(crate) fn servers(&self) -> &[FullServer] {
         &self.servers

@@ -1,29 +1,29 @@
-//! One direction of the PCIe link of a GPU, shared by the copies that are under way.
+//! One direction of the PCIe link of a GPU, shared by concurrent copies.
 
 use igniter_model::units::Nanoseconds;
 
-/// A copy that is under way.
+/// A copy in progress.
 #[derive(Debug, Clone, Copy)]
 struct Copy {
     server: usize,
     instance: usize,
-    /// What was left at the last change, in ns at the full bandwidth.
+    /// The remaining work at the last change, in ns at the full bandwidth.
     remaining_ns: f64,
     end: Nanoseconds,
 }
 
-/// Copies that share the bandwidth evenly.
+/// The copies that share the bandwidth evenly.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     copies: Vec<Copy>,
-    /// The last change.
+    /// The time of the last change.
     since: Nanoseconds,
-    /// Counts changes: tells a valid end event from superseded ones.
+    /// Number of changes; distinguishes a valid end event from superseded ones.
     generation: u64,
 }
 
 impl Link {
-    /// A copy begins that takes `alone` on the whole link.
+    /// Begins a copy that takes `alone` on the whole link.
     pub(super) fn begin(
         &mut self,
         server: usize,
@@ -36,7 +36,7 @@ impl Link {
         self.share_out(now);
     }
 
-    /// Ends the copy whose end is now: its server and instance.
+    /// Ends the copy that is due now; returns its server and instance.
     pub(super) fn end_first(&mut self, now: Nanoseconds) -> (usize, usize) {
         self.advance(now);
         let first = (0..self.copies.len()).min_by_key(|&i| self.copies[i].end);
@@ -46,8 +46,8 @@ impl Link {
         (server, instance)
     }
 
-    /// Drops all copies of a server; returns whether there were any, so that the end that was awaited no longer
-    /// holds.
+    /// Drops all copies of a server. Returns whether there were any, in which case the scheduled end event is no longer
+    /// valid.
     pub(super) fn drop_server(&mut self, server: usize, now: Nanoseconds) -> bool {
         if self.copies.iter().all(|copy| copy.server != server) {
             return false;
@@ -58,13 +58,13 @@ impl Link {
         true
     }
 
-    /// When the next copy ends, and the generation for which this holds.
+    /// Returns when the next copy ends, and the generation for which this holds.
     pub(super) fn next_end(&self) -> Option<(Nanoseconds, u64)> {
         let end = self.copies.iter().map(|copy| copy.end).min()?;
         Some((end, self.generation))
     }
 
-    /// Whether an end event is still valid.
+    /// Returns whether an end event is still valid.
     pub(super) fn is_current(&self, generation: u64) -> bool {
         generation == self.generation
     }

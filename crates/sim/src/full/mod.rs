@@ -1,8 +1,9 @@
-//! The full engine: an event for everything that happens, in one queue.
+//! The full engine, in which everything that happens is an event in one queue.
 //!
-//! It is the reference for the fast path: both give the same records and intervals, in the same order and
-//! to the last bit, for every input that the fast path supports. Only the full engine supports queue policies, a shared
-//! PCIe link, servers that take turns, controllers and faults. Call [`super::simulate`], which chooses between them.
+//! It is the reference for the fast path: for every input that the fast path supports, both give the same records and
+//! intervals, in the same order and to the last bit. Only the full engine supports queue policies, varying
+//! host times, a serial path for requests, a shared PCIe link, servers that take turns, controllers and faults. Call
+//! [`super::simulate`], which chooses between the two.
 
 mod copies;
 mod event;
@@ -23,10 +24,10 @@ use igniter_model::domain::{GpuId, RecordSink};
 #[cfg(test)]
 pub(crate) use gpu::GpuSimulation;
 
-/// As [`super::simulate`], in the plainest way.
+/// Does the same as [`super::simulate`], but always with the full engine.
 ///
 /// # Errors
-/// As [`super::simulate`].
+/// Fails as [`super::simulate`] does.
 pub fn simulate<S, F>(input: &SimInput<'_>, make_sink: F) -> Result<SimOutcome<S>, SimError>
 where
     S: RecordSink + Send,

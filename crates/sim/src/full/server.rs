@@ -8,7 +8,7 @@ use crate::{Batch, Batcher, BatcherRules, ServerOutcome};
 use igniter_model::domain::{GpuId, RequestRecord, WorkloadId};
 use igniter_model::units::{BatchSize, Nanoseconds};
 
-/// A batch on its way through an instance. Times are set as the stages are reached.
+/// A batch in the pipeline of an instance. Times are set as the stages are reached.
 #[derive(Debug)]
 pub(super) struct BatchInFlight {
     pub(super) batch: Batch,
@@ -24,12 +24,13 @@ pub(super) struct BatchInFlight {
 }
 
 impl BatchInFlight {
-    /// The batch size.
+    /// Returns the batch size.
     pub(super) fn rows(&self) -> u32 {
         u32::try_from(self.batch.len()).expect("no more than the maximum batch size, a u32")
     }
 
-    /// The records of its requests, when the last stage is complete: each is `answered` at its own time.
+    /// Returns the records of its requests, when the last stage is complete; `answered` has the completion time of
+    /// each.
     pub(super) fn records(
         &self,
         workload: WorkloadId,
@@ -56,7 +57,7 @@ impl BatchInFlight {
 pub(super) struct Instance {
     /// Whether it waits for the batcher.
     pub(super) ready: bool,
-    /// Whether it would, but its server is paused or another one has the turn.
+    /// Whether it could take a batch, but its server is paused or another server has the turn.
     pub(super) held: bool,
     /// The batch that is loading, or loaded and waiting for the one before it.
     pub(super) front: Option<BatchInFlight>,
@@ -75,39 +76,40 @@ pub(crate) struct FullServer {
     pub(super) instances: Vec<Instance>,
     /// The slot of its first instance.
     pub(super) first_slot: usize,
-    /// When the batcher's timer event is due, if one is.
+    /// The time at which the batcher's timer event is due, if there is one.
     pub(super) timer: Option<Nanoseconds>,
     rules: BatcherRules,
-    /// How many times it has crashed: events of earlier lives do not count.
+    /// Number of its crashes: events from before the last crash are ignored.
     pub(super) life: u32,
-    /// How many faults keep it down.
+    /// Number of faults that keep it down.
     pub(super) outages: u32,
     /// Whether its instances take no new batch.
     pub(super) paused: bool,
-    /// How many changes of it are under way.
+    /// Number of its pending changes.
     pub(super) changing: u32,
-    /// The share that the last of them gives it, in percent, if any does.
+    /// The share that the last pending change will set, in percent, if any does.
     pub(super) coming_pct: Option<f64>,
     pub(crate) arrived: u64,
     pub(crate) completed: u64,
     pub(super) batches: u64,
     pub(super) failed: u64,
-    /// The work of its batches.
+    /// The source of the work of its batches.
     work: WorkDraw,
-    /// The completion race, where it is run.
+    /// The source of completion races, where they are simulated.
     pub(super) race: Option<Race>,
-    /// How its host times vary.
+    /// The source of its varying host times.
     pub(super) host: HostDraw,
-    /// What each request takes outside of the instances.
+    /// Host time of each request outside of the instances.
     request_overhead: Nanoseconds,
-    /// How long each request keeps the path between clients and server busy, and until when those before keep it.
+    /// The time for which each request occupies the path between clients and server, and the end of its current
+    /// occupation.
     request_serial: Nanoseconds,
     path_busy_until: Nanoseconds,
-    /// When its instances accept work.
+    /// The time at which its instances start to accept work.
     pub(super) startup: Nanoseconds,
-    /// The number of its time slot among those of the GPU, where it takes turns.
+    /// The index of its time slot among those of the GPU, if it takes turns.
     pub(super) time_slot: Option<usize>,
-    /// Load and feedback time of each batch size that occurred.
+    /// Load and feedback times of each batch size that has occurred.
     transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
 }
 
@@ -126,7 +128,7 @@ impl FullServer {
             startup,
             time_slot,
         } = run;
-        // Who takes turns is offered a batch when the turn comes.
+        // A server that takes turns is offered a batch when its turn starts.
         let held = startup == Nanoseconds::ZERO && time_slot.is_some();
         let ready = startup == Nanoseconds::ZERO && !held;
         let batcher = if ready {
@@ -164,15 +166,16 @@ impl FullServer {
         }
     }
 
-    /// When the client of the next request of a batch that was copied back `now` has its answer.
+    /// Returns the time at which the client of the next request of a batch receives its answer, if the batch was copied
+    /// back at `now`.
     pub(super) fn answer(&mut self, now: Nanoseconds) -> Nanoseconds {
         self.path_busy_until = self.path_busy_until.max(now).saturating_add(self.request_serial);
         self.path_busy_until.saturating_add(self.host.of_request(self.request_overhead))
     }
 
-    /// Gives a batch to a ready instance and starts to load it: the first that has nothing else to
-    /// do, or else the first that executes (Triton leaves the choice open). Returns the instance, and
-    /// start and end of the copy.
+    /// Gives a batch to a ready instance and starts to load it. It chooses the first instance that has nothing else to
+    /// do, or else the first that executes (Triton leaves the choice open). Returns the instance, and the start and end
+    /// of the copy.
     pub(super) fn load(
         &mut self,
         batch: Batch,
@@ -215,7 +218,7 @@ impl FullServer {
         Ok((position, copy_start, load_end))
     }
 
-    /// Its idle instances take no batch until they are offered one again.
+    /// Holds its idle instances: they take no batch until they are offered one again.
     pub(super) fn hold_instances(&mut self) {
         self.batcher.withdraw_instances();
         for instance in self.instances.iter_mut().filter(|instance| instance.ready) {
@@ -229,18 +232,18 @@ impl FullServer {
         self.transfers.clear();
     }
 
-    /// Its largest batch.
+    /// Returns its largest batch size.
     pub(super) fn max_batch(&self) -> usize {
         self.rules.max_batch()
     }
 
-    /// Gives its batcher another largest batch.
+    /// Sets the largest batch size of its batcher.
     pub(super) fn set_max_batch(&mut self, max: BatchSize) {
         self.rules = self.rules.with_max_batch(max);
         self.batcher.set_max_batch(max);
     }
 
-    /// It crashes with everything in it: the arrivals of the requests that it held, in order.
+    /// Crashes the server with everything in it. Returns the arrival times of the requests that it held, in order.
     pub(super) fn crash(&mut self) -> Vec<Nanoseconds> {
         let rules = self.rules.clone();
         let batcher = std::mem::replace(&mut self.batcher, Batcher::without_instances(rules));
@@ -271,13 +274,13 @@ impl FullServer {
         self.batcher.set_rules(rules, now, out);
     }
 
-    /// Whether no request is in it.
+    /// Returns whether the server holds no request.
     pub(super) fn is_idle(&self) -> bool {
         let idle = |i: &Instance| i.front.is_none() && i.back.is_none();
         self.batcher.waiting() == 0 && self.instances.iter().all(idle)
     }
 
-    /// Its counters.
+    /// Returns its counters.
     pub(super) fn outcome(&self) -> ServerOutcome {
         ServerOutcome {
             workload: self.workload,
@@ -290,7 +293,7 @@ impl FullServer {
         }
     }
 
-    /// Requests that are in an instance.
+    /// Returns the number of requests in its instances.
     #[cfg(test)]
     pub(crate) fn in_pipeline(&self) -> usize {
         let flights = self.instances.iter().flat_map(|i| i.front.iter().chain(&i.back));

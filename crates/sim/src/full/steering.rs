@@ -1,4 +1,4 @@
-//! What changes a GPU while it works: its controller, and faults.
+//! Changes to a GPU during a run: its controller, and faults.
 
 use super::event::{Direction, Event};
 use super::gpu::GpuSimulation;
@@ -11,18 +11,18 @@ use crate::speed::BadNumber;
 use igniter_model::domain::{Action, ActionKind, Failure, RecordSink, ServerWindow};
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds, RequestsPerSecond, SmPercent};
 
-/// The length of a window where no controller sets it.
+/// The length of a window if no controller sets it.
 const WINDOW: Nanoseconds = Nanoseconds::new(1_000_000_000);
 
-/// The controller of a GPU, its faults, and what became of both.
+/// The controller of a GPU, its faults, and their outcomes.
 #[derive(Debug, Default)]
 pub(super) struct Steering {
     controller: Option<Box<dyn Controller>>,
     faults: Vec<GpuFault>,
     targets: Vec<(Milliseconds, RequestsPerSecond)>,
-    /// What was asked for, with the time of the decision.
+    /// The requested changes, with the times of the decisions.
     changes: Vec<(Nanoseconds, ControlChange)>,
-    /// For reports: one for each server while there is a controller or a fault, else none.
+    /// For reports: one entry for each server if there is a controller or a fault, otherwise empty.
     observed: Vec<ObservedWindow>,
     window_start: Nanoseconds,
     pub(super) actions: Vec<Action>,
@@ -42,7 +42,8 @@ impl Steering {
         }
     }
 
-    /// A batch left the GPU at `done`; its requests are answered at the times of `answered`.
+    /// Records that a batch left the GPU at `done`; its requests are answered at the times of
+    /// `answered`.
     pub(super) fn note_batch(
         &mut self,
         server: usize,
@@ -72,7 +73,7 @@ impl Steering {
 }
 
 impl<S: RecordSink> GpuSimulation<'_, S> {
-    /// Takes its controller and its faults, at time 0.
+    /// Takes over the controller and the faults, at time 0.
     pub(super) fn steer(&mut self, features: FullFeatures) -> Result<(), BadNumber> {
         let FullFeatures { controller, faults, targets, watched, .. } = features;
         for (index, fault) in faults.iter().enumerate() {
@@ -93,7 +94,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         Ok(())
     }
 
-    /// What the controller sees of the servers.
+    /// Returns the servers as the controller sees them.
     fn views(&self) -> Vec<ServerView> {
         let targets = self.servers.iter().zip(&self.steering.targets).enumerate();
         let view = |(i, (server, &(slo, rate))): (usize, (&FullServer, &_))| ServerView {
@@ -116,7 +117,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         }
     }
 
-    /// A window ends.
+    /// Ends a window.
     pub(super) fn tick(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         for (i, server) in self.servers.iter().enumerate() {
             let observed = &mut self.steering.observed[i];
@@ -141,7 +142,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         Ok(())
     }
 
-    /// Takes what a controller asks for: at once, or after its delay.
+    /// Applies the changes that a controller requests: at once, or after their delay.
     fn ask(&mut self, changes: Vec<ControlChange>, now: Nanoseconds) -> Result<(), BadNumber> {
         for change in changes {
             let ControlChange { server, delay, pauses, share_pct, .. } = change;
@@ -162,7 +163,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         Ok(())
     }
 
-    /// The instances of a server take no new batch.
+    /// Pauses a server: its instances take no new batch.
     fn pause(&mut self, server: usize) {
         self.servers[server].paused = true;
         self.servers[server].hold_instances();
@@ -178,7 +179,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         Ok(())
     }
 
-    /// A change takes effect, unless its server has crashed since it was asked for.
+    /// Applies a change, unless its server has crashed since the change was requested.
     pub(super) fn apply_change(
         &mut self,
         index: usize,
@@ -221,14 +222,14 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             self.servers.iter_mut().for_each(FullServer::forget_transfers);
             self.speeds_changed(now)?;
         }
-        // A later change that pauses may be under way still.
+        // A later change that pauses may still be pending.
         if self.servers[i].paused && self.servers[i].changing == 0 {
             self.resume(i, now)?;
         }
         Ok(())
     }
 
-    /// The speeds of executing batches have changed, if there are any.
+    /// Updates the executing batches after a change of speeds, if there are any.
     fn speeds_changed(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         if self.executions.is_empty() { Ok(()) } else { self.executions_changed(now) }
     }
@@ -272,7 +273,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         Ok(())
     }
 
-    /// The product of the slowdowns that hold now.
+    /// Sets the slowdown to the product of all current slowdowns.
     fn set_slowdown(&mut self, now: Nanoseconds, reason: &str) -> Result<(), BadNumber> {
         let from = self.slowdown;
         let holds = |fault: &&GpuFault| fault.at <= now && fault.end.is_none_or(|end| end > now);
@@ -286,7 +287,8 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         self.speeds_changed(now)
     }
 
-    /// One more fault keeps a server down. Returns how many requests were lost with it.
+    /// Adds a fault that keeps a server down. Returns the number of requests that were lost with
+    /// the server.
     fn take_down(&mut self, server: usize, now: Nanoseconds) -> Result<u64, BadNumber> {
         self.servers[server].outages += 1;
         if self.servers[server].outages > 1 {
@@ -317,14 +319,14 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         Ok(lost.len() as u64)
     }
 
-    /// One fault less keeps a server down.
+    /// Removes a fault that keeps a server down.
     fn bring_up(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         self.servers[server].outages -= 1;
         let FullServer { outages, startup, life, .. } = self.servers[server];
         if outages > 0 {
             return Ok(());
         }
-        // A server that crashed before it had started is no quicker for that.
+        // A server that crashed before it had started does not start earlier because of that.
         if now < startup {
             self.events.push(startup, Event::Started { server, life });
             return Ok(());

@@ -1,9 +1,10 @@
-//! Servers that take turns on the same SMs: one of them serves a batch at a time.
+//! Servers that take turns on the same SMs: only one of them serves a batch at a time.
 //!
-//! A turn lasts from the moment at which an instance takes a batch until the results are copied back. Then the servers of
-//! the time slot are asked in the order of the plan, beginning with the one after the last, and the first whose batcher
-//! gives a batch has the next turn; its batch holds what has come until then, as nobody waits for a batch to fill. While nobody has a batch, whoever gets one
-//! first has the turn. So nobody has two turns while another waits, and no turn goes unused: the round robin of Nexus.
+//! A turn lasts from the moment at which an instance takes a batch until the results are copied back. Then the servers
+//! of the time slot are offered the turn in the order of the plan, beginning with the server after the last one. The
+//! first server whose batcher gives a batch has the next turn. Its batch holds the requests that have arrived until
+//! then, as no server waits for a batch to fill. While no server has a batch, the first one to get a batch has the
+//! turn. So no server has two turns while another waits, and no turn goes unused: this is the round robin of Nexus.
 
 use super::gpu::GpuSimulation;
 use super::server::FullServer;
@@ -14,25 +15,25 @@ use igniter_model::units::Nanoseconds;
 /// A time slot of a GPU.
 #[derive(Debug)]
 pub(super) struct TimeSlot {
-    /// The number in the plan.
+    /// The number of the time slot in the plan.
     of_plan: u32,
     /// Its servers, in the order of the plan.
     servers: Vec<usize>,
-    /// The place among them of the one that has the turn, or had it last.
+    /// The position among `servers` of the server that has the turn, or had it last.
     last: usize,
-    /// Whether one has it.
+    /// Whether a server has the turn.
     taken: bool,
 }
 
 impl TimeSlot {
-    /// Those of a GPU whose servers have these slots in the plan.
+    /// Groups the servers of a GPU by their time slots in the plan.
     pub(super) fn group(of_plan: &[Option<u32>], servers: &mut [FullServer]) -> Vec<Self> {
         let mut slots: Vec<Self> = Vec::new();
         for (index, server) in servers.iter_mut().enumerate() {
             let Some(number) = of_plan[index] else { continue };
             let known = slots.iter().position(|slot| slot.of_plan == number);
             let slot = known.unwrap_or_else(|| {
-                // The first server is asked first: it comes after the last.
+                // The last server counts as the previous one, so the first server is offered the first turn.
                 slots.push(Self { of_plan: number, servers: Vec::new(), last: 0, taken: false });
                 slots.len() - 1
             });
@@ -45,7 +46,7 @@ impl TimeSlot {
 }
 
 impl<S: RecordSink> GpuSimulation<'_, S> {
-    /// A server has taken a batch: if it takes turns, the turn is its own.
+    /// Gives the turn to a server that has taken a batch, if it takes turns.
     pub(super) fn begin_turn(&mut self, server: usize) {
         let Some(slot) = self.servers[server].time_slot else { return };
         let slot = &mut self.time_slots[slot];
@@ -57,14 +58,14 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         }
     }
 
-    /// A batch of a server is done: if it takes turns, its turn is over.
+    /// Ends the turn of a server whose batch is done, if it takes turns.
     pub(super) fn end_turn(&mut self, server: usize) {
         if let Some(slot) = self.servers[server].time_slot {
             self.time_slots[slot].taken = false;
         }
     }
 
-    /// A server has crashed: if it had the turn, nobody has it now.
+    /// Ends the turn of a server that has crashed, if it had the turn.
     pub(super) fn lose_turn(&mut self, server: usize) {
         if let Some(slot) = self.servers[server].time_slot {
             let slot = &mut self.time_slots[slot];
@@ -72,13 +73,13 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         }
     }
 
-    /// In every slot where nobody has the turn, the next that has a batch takes it.
+    /// In every slot where no server has the turn, gives it to the next server that has a batch.
     pub(super) fn pass_turns(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         (0..self.time_slots.len()).try_for_each(|slot| self.pass_turn(slot, now))
     }
 
-    /// If nobody has the turn, the next server of the slot that has a batch takes it. All that have none are left
-    /// waiting for one.
+    /// If no server has the turn, gives it to the next server of the slot that has a batch. All servers without a batch
+    /// are left waiting for one.
     pub(super) fn pass_turn(&mut self, slot: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         let TimeSlot { ref servers, last, .. } = self.time_slots[slot];
         let count = servers.len();
@@ -88,7 +89,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             }
             let index = self.time_slots[slot].servers[place];
             let server = &mut self.servers[index];
-            // One instance of each waits: a slot has room for one batch.
+            // Only one instance of each server waits, since only one batch of the slot executes at a time.
             if server.paused || server.instances.iter().any(|instance| instance.ready) {
                 continue;
             }

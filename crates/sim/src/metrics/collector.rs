@@ -1,4 +1,4 @@
-//! The sink of one GPU, and the merge over all of them.
+//! The sink of one GPU, and the merge of the sinks of all GPUs.
 
 use super::detail::Detail;
 use super::gpu_account::{GpuAccount, StateSums};
@@ -20,33 +20,34 @@ use std::sync::Arc;
 /// The quantiles of a summary: P50, P90, P95, P99, P99.9 and the maximum.
 const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 
-/// Takes the records and intervals of one GPU.
+/// Collects the records and intervals of one GPU.
 #[derive(Debug, Clone)]
 pub struct GpuCollector {
     gpu: GpuId,
     window: Window,
     slos: Arc<[Nanoseconds]>,
-    /// How many requests of each workload the window is likely to have at most.
+    /// A likely upper limit on the number of requests of each workload in the window.
     expected: Arc<[usize]>,
     percentiles: Percentiles,
-    /// The workloads that no other GPU serves, where that is known.
+    /// Whether each workload is served by a single GPU, where that is known.
     alone: Option<Arc<[bool]>>,
     detail: Detail,
-    /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
+    /// The tallies of the workloads, in the order of their first records. A GPU serves few of the workloads of a large
+    /// scenario.
     tallies: Vec<WorkloadMemory>,
-    /// Where the tally of a workload was last found, by the last digits of its number.
+    /// The position in `tallies` where a workload was last found, by the workload's number modulo [`PLACES`].
     places: [u32; PLACES],
     account: GpuAccount,
     series: SeriesBuilder,
-    /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
+    /// The part of the window in the current bin of the series; most intervals lie entirely inside it.
     inside: (Nanoseconds, Nanoseconds),
-    /// The sums over those that did, which are not yet in `account` and `series`.
+    /// The sums over the intervals inside it, which are not yet in `account` and `series`.
     sums: StateSums,
 }
 
 const PLACES: usize = 16;
 
-/// What is remembered of one workload.
+/// The data kept for one workload.
 #[derive(Debug, Clone)]
 struct WorkloadMemory {
     workload: WorkloadId,
@@ -65,7 +66,7 @@ pub struct Collectors {
 }
 
 impl Collectors {
-    /// `workloads` are those of the scenario, in the order of [`WorkloadId`].
+    /// Creates the collectors of a run. `workloads` are those of the scenario, in the order of [`WorkloadId`].
     #[must_use]
     pub fn new(workloads: &[Workload], window: Window, percentiles: Percentiles) -> Self {
         let slos = workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect();
@@ -73,8 +74,9 @@ impl Collectors {
         Self { slos, expected, window, percentiles, alone: None }
     }
 
-    /// The same for the GPUs of a plan (that of all servers, where servers come and go): a workload that one GPU alone
-    /// serves keeps no single latencies after the end of that GPU's run. `workloads` are those of [`Collectors::new`].
+    /// Adapts the collectors to the GPUs of a plan (the plan of all servers, where servers come and go): for a workload
+    /// that only one GPU serves, single latencies are dropped at the end of that GPU's run. `workloads` are those of
+    /// [`Collectors::new`].
     #[must_use]
     pub fn of_plan(self, plan: &Plan, workloads: &[Workload]) -> Self {
         let ids: BTreeMap<&WorkloadName, usize> =
@@ -88,7 +90,7 @@ impl Collectors {
         Self { alone: Some(alone.into()), ..self }
     }
 
-    /// An empty collector.
+    /// Creates an empty collector for a GPU.
     #[must_use]
     pub fn of(&self, gpu: GpuId) -> GpuCollector {
         let detail = Detail::of(self.slos.len());
@@ -110,8 +112,9 @@ impl Collectors {
     }
 }
 
-/// How many requests of a workload a window is likely to have at most, if they come at the rate of the workload: four
-/// standard deviations of Poisson arrivals above the mean. The number saves copies and decides nothing.
+/// Returns a likely upper limit on the number of requests of a workload in a window, if they arrive at the rate of the
+/// workload: four standard deviations of Poisson arrivals above the mean. It only saves copies and does not affect
+/// results.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 fn likely(workload: &Workload, window: Window) -> usize {
     let mean = workload.rate.get() * window.length().as_seconds();
@@ -119,30 +122,30 @@ fn likely(workload: &Workload, window: Window) -> usize {
 }
 
 impl GpuCollector {
-    /// An empty collector, on its own: [`Collectors`] makes those of many GPUs. `workloads` are those of the
+    /// Creates a single empty collector; [`Collectors`] creates those of many GPUs. `workloads` are those of the
     /// scenario, in the order of [`WorkloadId`].
     #[must_use]
     pub fn new(gpu: GpuId, workloads: &[Workload], window: Window) -> Self {
         Collectors::new(workloads, window, Percentiles::Exact).of(gpu)
     }
 
-    /// The same collector, not yet used, with another way to remember latencies.
+    /// Returns the same collector, which must be unused, with another way to store latencies.
     #[must_use]
     pub fn with_percentiles(self, percentiles: Percentiles) -> Self {
         Self { percentiles, ..self }
     }
 
-    /// Notes a request that was still not completed when the run stopped. It counts as a request,
-    /// and as a violation when it had already waited longer than its SLO.
+    /// Records a request that was still not completed when the run stopped. It counts as a request, and as a violation
+    /// if it had already waited longer than its SLO.
     ///
     /// # Panics
-    /// When the workload is not one of those given to [`GpuCollector::new`].
+    /// Panics if the workload is not one of those given to [`GpuCollector::new`].
     pub fn unfinished(&mut self, workload: WorkloadId, arrival: Nanoseconds, stopped: Nanoseconds) {
         let (tally, slo, window) = self.tally(workload);
         tally.unfinished(arrival, stopped, window, slo);
     }
 
-    /// The tally of a workload, its SLO, and the window.
+    /// Returns the tally of a workload, its SLO, and the window.
     #[inline(always)]
     fn tally(&mut self, workload: WorkloadId) -> (&mut RequestTally, Nanoseconds, &Window) {
         let place = self.places[workload.index() % PLACES] as usize;
@@ -172,15 +175,15 @@ impl GpuCollector {
         position
     }
 
-    /// Accounts for the intervals in the present bin.
+    /// Adds the intervals in the current bin to the totals.
     fn settle(&mut self) {
         let sums = std::mem::take(&mut self.sums);
         self.account.sums.merge(&sums);
         self.series.add(&sums);
     }
 
-    /// An interval that is not inside of a bin and of the window. By value: what nobody takes the address of is not
-    /// written to memory for the usual case.
+    /// Adds an interval that is not inside both the current bin and the window. It is passed by value: as its address
+    /// is not taken, the usual case does not write it to memory.
     #[inline(never)]
     fn interval_at_an_edge(&mut self, interval: GpuInterval) {
         let interval = &interval;
@@ -202,7 +205,7 @@ impl RecordSink for GpuCollector {
         tally.request(record, window, slo);
     }
 
-    /// A function of its own, for the sake of its registers.
+    /// Not inlined, for the sake of its registers.
     #[inline(never)]
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
         let (tally, slo, window) = self.tally(batch.workload);
@@ -239,10 +242,10 @@ impl RecordSink for GpuCollector {
 
 /// Merges the collectors of all GPUs, in GPU order, into the summaries of the run.
 ///
-/// `plan` says where each of `workloads` (those of the scenario, in order) is served.
+/// `plan` gives the GPUs on which each of `workloads` (those of the scenario, in order) is served.
 ///
 /// # Panics
-/// When a collector belongs to a GPU that the plan lacks, or was made for other workloads.
+/// Panics if a collector belongs to a GPU that the plan lacks, or was created for other workloads.
 #[must_use]
 pub fn summarise(
     plan: &Plan,
@@ -353,8 +356,8 @@ fn workload_summary(
     }
 }
 
-/// The percentiles of a summary, in ms, and the points of a distribution: all of it when it is small,
-/// else its evenly spaced quantiles from minimum to maximum.
+/// Returns the percentiles of a summary, in ms, and the points of a distribution: all latencies if there are few,
+/// otherwise evenly spaced quantiles from minimum to maximum.
 fn distribution(
     latencies: &Latencies,
     most_points: usize,
@@ -375,7 +378,7 @@ fn distribution(
     (quantiles, points.collect())
 }
 
-/// Where the quantiles of a summary and the points of a distribution stand among `n` sorted latencies.
+/// Returns the positions of the quantiles of a summary and of the points of a distribution among `n` sorted latencies.
 fn positions(n: usize, most_points: usize) -> Vec<usize> {
     let points = n.min(most_points);
     let last = points.saturating_sub(1).max(1);

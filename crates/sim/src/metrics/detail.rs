@@ -1,22 +1,23 @@
-//! How finely series and distributions are kept.
+//! The resolution of series and distributions.
 
-/// Up to this many workloads, series and distributions are kept in full. Beyond, they are coarser in proportion: otherwise
-/// they would take more memory than all the rest, and make tables of millions of rows.
+/// The largest number of workloads for which series and distributions are kept in full. Beyond it they are
+/// proportionally coarser: otherwise they would take more memory than all the rest, and give tables of millions of
+/// rows.
 const FULL: usize = 200;
 
 /// The numbers of bins and points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Detail {
-    /// Bins of the series of a GPU.
+    /// Number of bins of the series of a GPU.
     pub(super) gpu_bins: usize,
-    /// Bins of the latencies of a workload over time.
+    /// Number of bins of the latencies of a workload over time.
     pub(super) latency_bins: usize,
-    /// Points of the distribution of the latencies of a workload.
+    /// Number of points of the distribution of the latencies of a workload.
     pub(super) cdf_points: usize,
 }
 
 impl Detail {
-    /// What a scenario with so many workloads gets.
+    /// Returns the resolution for a scenario with this number of workloads.
     pub(super) fn of(workloads: usize) -> Self {
         let part = |most: usize, least: usize| (most * FULL / workloads.max(1)).clamp(least, most);
         Self { gpu_bins: part(240, 48), latency_bins: part(120, 24), cdf_points: part(500, 50) }

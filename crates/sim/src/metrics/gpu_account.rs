@@ -3,7 +3,7 @@
 use igniter_model::domain::GpuInterval;
 use igniter_model::units::Nanoseconds;
 
-/// Sums over a stretch of time: of the values that held, each times how long it did.
+/// Sums over some time: each value is multiplied by the time for which it held.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct StateSums {
     pub(super) observed_ns: u64,
@@ -35,7 +35,7 @@ impl StateSums {
         self.clock_mhz_ns += more.clock_mhz_ns;
     }
 
-    /// The time-weighted mean of a value with this sum.
+    /// Returns the time-weighted mean of a value with this sum.
     pub(super) fn mean(&self, sum_ns: f64) -> f64 {
         if self.observed_ns == 0 { 0.0 } else { sum_ns / self.observed_ns as f64 }
     }
@@ -56,10 +56,10 @@ impl Default for GpuAccount {
 }
 
 impl GpuAccount {
-    /// Notes the extremes of an interval, whose sums are added elsewhere.
+    /// Records the extremes of an interval, whose sums are added elsewhere.
     #[inline(always)]
     pub(super) fn extremes(&mut self, interval: &GpuInterval) {
-        // Not f64::max and min: there is no NaN to care for.
+        // f64::max and min are not used, since there is no NaN to handle.
         if interval.power_w > self.peak_power_w {
             self.peak_power_w = interval.power_w;
         }

@@ -3,48 +3,50 @@
 use igniter_model::stats::order_statistics;
 use igniter_model::units::Nanoseconds;
 
-/// How latencies are remembered.
+/// How latencies are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Percentiles {
-    /// Each one. Percentiles are latencies that some request had; memory grows by 8 bytes with each
-    /// request of the window.
+    /// Each latency is stored. Percentiles are latencies of actual requests; memory grows by 8 bytes with each request
+    /// of the window.
     #[default]
     Exact,
-    /// A log-linear histogram: percentiles and the points of distributions are within 0.05 % of the exact
-    /// ones, and the least and the greatest latency are exact; up to 8,192 latencies of a workload, all are. Memory does
-    /// not grow with the length of the run: up to some 100 to 200 kB for each workload. Counts, means and violations are
-    /// exact all the same.
+    /// A log-linear histogram: percentiles and the points of distributions are within 0.05 % of the exact values, and
+    /// the smallest and the largest latency are exact. For up to 8,192 latencies of a workload, all values are exact.
+    /// Memory does not grow with the length of the run: up to some 100 to 200 kB for each workload. Counts, means and
+    /// violations are always exact.
     Histogram,
 }
 
 /// The latencies of one workload, in ns.
 #[derive(Debug, Clone)]
 pub(super) struct Latencies {
-    /// Each one, as long as there is no histogram.
+    /// The single latencies, as long as there is no histogram.
     each: Vec<u64>,
-    /// So many take less memory than their histogram, which they become when there are more; 0 when they have.
+    /// The largest number of latencies that take less memory than their histogram; beyond it they are turned into one.
+    /// 0 when they have been.
     most: usize,
     histogram: Option<Box<Histogram>>,
-    /// Those of them that a summary asks for, when no more will come.
+    /// The latencies that a summary needs, when no more will be added.
     picked: Option<Box<Picked>>,
 }
 
-/// Some of the latencies of a workload that has all of its own.
+/// Some latencies of a workload whose latencies are complete.
 #[derive(Debug, Clone)]
 struct Picked {
-    /// How many there were.
+    /// Number of all latencies.
     count: usize,
-    /// Positions in the sorted list of all of them, in order, each with its latency.
+    /// Positions in the sorted list of all latencies, in order, each with its latency.
     at: Vec<(usize, u64)>,
 }
 
-/// What an end of a run rules out.
+/// The invariant after the end of a run.
 const ENDED: &str = "nothing is reported after the end, and no other GPU serves the workload";
 
-/// The most of [`Latencies::each`] where a histogram may take their place: 64 KiB.
+/// The largest size of [`Latencies::each`] if a histogram may replace it: 64 KiB.
 const FEW: usize = 8_192;
 
-/// Room is made for at most so many ahead of time: 8 MiB, of which the system gives only what is used.
+/// The largest number of latencies for which memory is reserved ahead of time: 8 MiB, of which the system provides only
+/// the part that is used.
 const ROOM: usize = 1 << 20;
 
 impl Latencies {
@@ -56,12 +58,12 @@ impl Latencies {
         Self { each: Vec::new(), most, histogram: None, picked: None }
     }
 
-    /// Makes room for so many, within reason.
+    /// Reserves memory for `expected` latencies, up to a limit.
     pub(super) fn reserve(&mut self, expected: usize) {
         self.each.reserve(expected.min(self.most).min(ROOM));
     }
 
-    /// Adds those of a batch, whose arrivals are in order; returns their sum, which is below 2⁶⁴ ns.
+    /// Adds the latencies of a batch, whose arrivals are in order; returns their sum, which is below 2⁶⁴ ns.
     #[inline(always)]
     pub(super) fn add_batch(&mut self, done: Nanoseconds, arrivals: &[Nanoseconds]) -> u64 {
         debug_assert!(self.picked.is_none(), "{ENDED}");
@@ -95,7 +97,7 @@ impl Latencies {
         sum
     }
 
-    /// Keeps the latencies at these positions of the sorted list, and forgets the others.
+    /// Keeps the latencies at these positions of the sorted list, and drops the others.
     pub(super) fn pick(&mut self, positions: &[usize]) {
         let values = self.at(positions);
         let mut at: Vec<_> = positions.iter().copied().zip(values).collect();
@@ -107,7 +109,7 @@ impl Latencies {
         self.picked = Some(Box::new(picked));
     }
 
-    /// What is remembered becomes a histogram.
+    /// Turns the stored latencies into a histogram.
     #[cold]
     #[inline(never)]
     fn condense(&mut self) {
@@ -130,7 +132,7 @@ impl Latencies {
         }
     }
 
-    /// Adds those of another GPU. Where one of the two may be a histogram, so may the sum.
+    /// Adds the latencies of another GPU. If one of the two may be a histogram, so may the sum.
     pub(super) fn merge(&mut self, other: Self) {
         if self.count() == 0 {
             *self = other;
@@ -162,8 +164,8 @@ impl Latencies {
         }
     }
 
-    /// The latencies at these positions of the sorted list of all of them; after [`Latencies::pick`], of the positions that
-    /// were picked.
+    /// Returns the latencies at these positions of the sorted list of all latencies; after [`Latencies::pick`], only
+    /// positions that were picked are allowed.
     pub(super) fn at(&self, positions: &[usize]) -> Vec<u64> {
         let Some(picked) = &self.picked else {
             return match &self.histogram {
@@ -179,7 +181,7 @@ impl Latencies {
     }
 }
 
-/// Counts in buckets of 1/1024 of their octave; below 2048 ns each value has its own.
+/// Counts in buckets of 1/1024 of their octave; below 2048 ns each value has its own bucket.
 #[derive(Debug, Clone)]
 pub(super) struct Histogram {
     counts: Vec<u64>,
@@ -188,7 +190,7 @@ pub(super) struct Histogram {
     greatest: u64,
 }
 
-/// Buckets in an octave, as a power of two.
+/// Number of buckets in an octave, as a power of two.
 const PRECISION: u32 = 10;
 
 impl Default for Histogram {
@@ -206,7 +208,7 @@ impl Histogram {
         bucket
     }
 
-    /// Adds values, of which this is the least and that the greatest.
+    /// Adds values, given the least and the greatest of them.
     #[inline(always)]
     fn add_between(
         &mut self,
@@ -226,7 +228,7 @@ impl Histogram {
         }
     }
 
-    /// The first value of a bucket beyond those that are there.
+    /// Adds the first value of a bucket beyond the existing ones.
     #[cold]
     fn add_first(&mut self, bucket: usize) {
         self.counts.resize(bucket + 1, 0);
@@ -245,7 +247,7 @@ impl Histogram {
         self.greatest = self.greatest.max(value);
     }
 
-    /// The middle of a bucket.
+    /// Returns the middle of a bucket.
     fn value(bucket: usize) -> u64 {
         let bucket = bucket as u64;
         let octave = (bucket >> PRECISION).saturating_sub(1);

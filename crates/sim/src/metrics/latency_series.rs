@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct LatencyBin {
     /// The start of the bin, in seconds since the start of the run.
     pub start_s: f64,
-    /// Its end, in seconds.
+    /// The end of the bin, in seconds.
     pub end_s: f64,
-    /// Requests completed in it.
+    /// Number of requests completed in it.
     pub completed: u64,
     /// Their mean latency, in ms.
     pub mean_ms: f64,
@@ -19,8 +19,8 @@ pub struct LatencyBin {
     pub max_ms: f64,
 }
 
-/// The latencies of one workload over the whole run, warm-up included. Bins in which nothing was
-/// completed are left out.
+/// The latencies of one workload over the whole run, including the warm-up. Bins without completed requests are left
+/// out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatencySeries {
     pub workload: WorkloadName,
@@ -28,20 +28,20 @@ pub struct LatencySeries {
     pub bins: Vec<LatencyBin>,
 }
 
-/// How many requests of a workload were executed in batches of one size.
+/// Number of requests of a workload that were executed in batches of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchCount {
     /// The size of the batch, in requests.
     pub batch_size: u32,
-    /// The requests of the window that were in such batches.
+    /// Number of requests of the window that were in such batches.
     pub requests: u64,
 }
 
-/// The batches that the requests of one workload were executed in.
+/// The sizes of the batches in which the requests of one workload were executed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchHistogram {
     pub workload: WorkloadName,
-    /// Sizes that occurred, in order.
+    /// The sizes that occurred, in order.
     pub counts: Vec<BatchCount>,
 }
 
@@ -55,12 +55,12 @@ struct SeriesSums {
 /// Bins under construction; none until the first completion.
 #[derive(Debug, Clone)]
 pub(super) struct LatencyBins {
-    /// How many there will be.
+    /// The final number of bins.
     count: usize,
     bins: Vec<SeriesSums>,
-    /// The bin of the last completion: most often also that of the next.
+    /// The bin of the last completion, which is usually also that of the next.
     current: usize,
-    /// Its start and its end.
+    /// The start and the end of the current bin.
     inside: (Nanoseconds, Nanoseconds),
 }
 
@@ -70,7 +70,7 @@ impl LatencyBins {
         Self { count, bins: Vec::new(), current: 0, inside }
     }
 
-    /// The length of a bin in ns; the last one takes what is left over.
+    /// Returns the length of a bin in ns; the last bin also covers the remainder.
     fn width(&self, duration: Nanoseconds) -> u64 {
         (duration.get() / self.count as u64).max(1)
     }
@@ -96,7 +96,7 @@ impl LatencyBins {
         bin.highest_ns = bin.highest_ns.max(highest.get());
     }
 
-    /// Looks for the bin of a completion.
+    /// Moves to the bin of a completion.
     #[cold]
     fn move_to(&mut self, done: Nanoseconds, duration: Nanoseconds) {
         if self.bins.is_empty() {

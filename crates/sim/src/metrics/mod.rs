@@ -1,15 +1,15 @@
-//! Request records and GPU intervals become summaries.
+//! Summaries of request records and GPU intervals.
 //!
-//! One [`GpuCollector`] takes the records of one GPU; [`summarise`] merges the collectors in GPU order
-//! into [`RunMetrics`]. The simulated and the real arm use the same code, so both mean the same thing
-//! by a percentile, by the warm-up cut and by an SLO violation:
+//! One [`GpuCollector`] takes the records of one GPU; [`summarise`] merges the collectors in GPU order into
+//! [`RunMetrics`]. Simulations and measurements of real servers use the same code, so percentiles, the warm-up cut and
+//! SLO violations mean the same in both:
 //!
 //! - a request belongs to the [`Window`] in which it *arrived*;
 //! - throughput counts the requests *done* inside the window, divided by its length;
-//! - latencies are kept exactly, in nanoseconds, unless a histogram is asked for ([`Percentiles`]);
-//!   percentiles are nearest-rank ([`percentile`](igniter_model::stats::percentile));
-//! - a violation is a latency above the whole SLO, as a share of all requests of the window; a request
-//!   that failed is one too.
+//! - latencies are kept exactly, in nanoseconds, unless a histogram is requested ([`Percentiles`]); percentiles are
+//!   nearest-rank ([`percentile`](igniter_model::stats::percentile));
+//! - a violation is a latency above the whole SLO, or a failed request; violations are given as a share of all requests
+//!   of the window.
 
 mod collector;
 mod detail;

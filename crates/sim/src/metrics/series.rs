@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct SeriesBin {
     /// The start of the bin, in seconds since the start of the run.
     pub start_s: f64,
-    /// Its end, in seconds.
+    /// The end of the bin, in seconds.
     pub end_s: f64,
     /// Mean power, in W.
     pub power_w: f64,
@@ -22,8 +22,7 @@ pub struct SeriesBin {
     pub clock_mhz: f64,
 }
 
-/// The states of one GPU over the whole run, warm-up included. Bins that no interval touched are
-/// left out.
+/// The states of one GPU over the whole run, including the warm-up. Bins that no interval touched are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuSeries {
     /// The GPU's index in the plan.
@@ -37,7 +36,7 @@ pub struct GpuSeries {
 pub(super) struct SeriesBuilder {
     duration_ns: u64,
     bins: Vec<StateSums>,
-    /// The bin of the last interval's end, with its edges.
+    /// The bin in which the last interval ended, with its edges.
     current: (usize, u64, u64),
 }
 
@@ -47,13 +46,13 @@ impl SeriesBuilder {
         Self { duration_ns: duration.get(), bins, current: (0, 0, 0) }
     }
 
-    /// Where bin `index` starts: exact in integers, so neighbouring bins share their edge.
+    /// Returns the start of bin `index`. It is exact in integers, so neighbouring bins share their edge.
     fn edge(&self, index: usize) -> u64 {
         let edge = u128::from(self.duration_ns) * index as u128 / self.bins.len() as u128;
         u64::try_from(edge).expect("an edge lies within the run")
     }
 
-    /// The edges of the bin of the last interval's end: most often also that of the next interval.
+    /// Returns the edges of the bin in which the last interval ended, which usually also contains the next interval.
     pub(super) fn bin(&self) -> (Nanoseconds, Nanoseconds) {
         let (_, from, to) = self.current;
         (Nanoseconds::new(from), Nanoseconds::new(to))

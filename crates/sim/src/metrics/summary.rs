@@ -1,32 +1,32 @@
-//! The numbers that describe a run.
+//! The figures that summarise a run.
 
 use super::{BatchHistogram, GpuSeries, LatencySeries};
 use igniter_model::domain::{Failure, GpuKindName, ModelName, WorkloadName};
 use serde::{Deserialize, Serialize};
 
-/// Whether a workload got what it asked for.
+/// Whether a workload met its SLO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// At most 1 % of its requests took longer than its SLO; with every request completed this is
-    /// the same as P99 ≤ SLO.
+    /// At most 1 % of its requests took longer than its SLO. If every request was completed, this is the same as P99 ≤
+    /// SLO.
     Met,
-    /// More than 1 % took longer.
+    /// More than 1 % of its requests took longer.
     Missed,
-    /// The plan has no place for it.
+    /// The plan does not place the workload.
     NotServed,
-    /// No request arrived in the window, so nothing can be said.
+    /// No request arrived in the window, so there is no verdict.
     NoRequests,
 }
 
 impl Verdict {
-    /// Whether the workload counts as one that misses its SLO.
+    /// Returns whether the workload counts as one that misses its SLO.
     #[must_use]
     pub const fn is_miss(self) -> bool {
         matches!(self, Self::Missed | Self::NotServed)
     }
 
-    /// It in one or two words.
+    /// Returns the verdict in one or two words.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -38,14 +38,14 @@ impl Verdict {
     }
 }
 
-/// Requests that failed, by the reason.
+/// Number of failed requests, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FailedCounts {
-    /// The queue was full.
+    /// Rejected because the queue was full.
     pub rejected: u64,
-    /// They waited longer than the queue policy allows.
+    /// Timed out: waited longer than the queue policy allows.
     pub timed_out: u64,
-    /// The server or the GPU failed while they were there, or was down when they arrived.
+    /// Lost: the server or the GPU failed while the requests were in it, or was down when they arrived.
     pub lost: u64,
 }
 
@@ -64,35 +64,35 @@ impl FailedCounts {
         self.lost += other.lost;
     }
 
-    /// All of them.
+    /// Returns the number of all failed requests.
     #[must_use]
     pub const fn total(self) -> u64 {
         self.rejected + self.timed_out + self.lost
     }
 }
 
-/// What the requests of one workload went through. Means and percentiles are over completed requests
-/// that arrived in the window, and absent when there is none.
+/// The results of the requests of one workload. Means and percentiles are over completed requests that arrived in the
+/// window, and absent when there are none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadSummary {
     pub workload: WorkloadName,
     pub model: ModelName,
-    /// The GPU that serves it (the first one, when it is split over several).
+    /// The GPU that serves the workload (the first one, when it is split over several).
     pub gpu: Option<usize>,
-    /// Whether the plan serves it at all.
+    /// Whether the plan places the workload at all.
     pub served: bool,
-    /// The bound on its latency, in ms.
+    /// The bound on the latency (SLO), in ms.
     pub slo_ms: f64,
-    /// Its mean arrival rate as the scenario states it, in requests/s.
+    /// The mean arrival rate that the scenario states, in requests/s.
     pub rate_rps: f64,
-    /// Requests that arrived in the window.
+    /// Number of requests that arrived in the window.
     pub requests: u64,
-    /// How many of them were completed.
+    /// Number of these requests that were completed.
     pub completed: u64,
-    /// How many of them failed; absent when none did. In CSV, a table of its own.
+    /// Number of these requests that failed; absent when none did. In CSV, a table of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<FailedCounts>,
-    /// Requests done inside the window divided by its length, in requests/s.
+    /// Number of requests done inside the window divided by the length of the window, in requests/s.
     pub throughput_rps: f64,
     /// Mean latency, in ms.
     pub mean_ms: Option<f64>,
@@ -108,41 +108,41 @@ pub struct WorkloadSummary {
     pub p999_ms: Option<f64>,
     /// The highest latency, in ms.
     pub max_ms: Option<f64>,
-    /// Share of the window's requests that took longer than the SLO, in percent. Requests never
-    /// completed count once they are older than the SLO, those that failed at once.
+    /// Share of the window's requests that took longer than the SLO, in percent. Requests that were never completed
+    /// count once they are older than the SLO, and failed requests count at once.
     pub slo_violation_pct: Option<f64>,
-    /// Mean time spent waiting, in ms.
+    /// Mean waiting time, in ms.
     pub queue_ms: Option<f64>,
     /// Mean time of the copy to the GPU, in ms.
     pub load_ms: Option<f64>,
-    /// Mean time of execution, in ms.
+    /// Mean execution time, in ms.
     pub exec_ms: Option<f64>,
     /// Mean time of the copy back, in ms.
     pub feedback_ms: Option<f64>,
-    /// Requests per executed batch.
+    /// Mean number of requests per executed batch.
     pub mean_batch: Option<f64>,
-    /// Whether it got what it asked for.
+    /// Whether the workload met its SLO.
     pub verdict: Verdict,
 }
 
 impl WorkloadSummary {
-    /// Mean time of load, execution and feedback together, in ms: what a predictor predicts.
+    /// Returns the mean time of load, execution and feedback together, in ms, which is what a predictor predicts.
     #[must_use]
     pub fn service_ms(&self) -> Option<f64> {
         Some(self.load_ms? + self.exec_ms? + self.feedback_ms?)
     }
 }
 
-/// What one GPU did in the window. Every mean is over the `observed_s` seconds for which its state is
-/// known; when that is zero, so are the others.
+/// The activity of one GPU in the window. Every mean is over the `observed_s` seconds for which the state of the GPU is
+/// known; when `observed_s` is zero, the means are zero too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuSummary {
-    /// Its index in the plan.
+    /// The index of the GPU in the plan.
     pub gpu: usize,
     pub kind: GpuKindName,
-    /// How many placements it has.
+    /// Number of its placements.
     pub placements: usize,
-    /// How much of the window its states cover, in seconds.
+    /// The part of the window for which the state is known, in seconds.
     pub observed_s: f64,
     /// Share of the time with at least one batch executing, from 0 to 1.
     pub utilisation: f64,
@@ -163,7 +163,7 @@ pub struct GpuSummary {
 /// One point of a latency distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CdfPoint {
-    /// Share of requests that took at most this long, from 0 to 1.
+    /// Share of requests that took at most `latency_ms`, from 0 to 1.
     pub fraction: f64,
     /// The latency, in ms.
     pub latency_ms: f64,
@@ -173,11 +173,11 @@ pub struct CdfPoint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatencyCdf {
     pub workload: WorkloadName,
-    /// The points, from the fastest request to the slowest; empty when none was completed.
+    /// The points, from the fastest request to the slowest; empty when no request was completed.
     pub points: Vec<CdfPoint>,
 }
 
-/// Everything that a run is summed up in.
+/// The complete summary of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunMetrics {
     /// One entry for each workload, in the order of the scenario.

@@ -1,4 +1,4 @@
-//! What is remembered of the requests of one workload.
+//! The data kept for the requests of one workload.
 
 use super::Window;
 use super::latencies::{Latencies, Percentiles};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Counts of requests by the size of their batch.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BatchSizes {
-    /// Those of usual sizes, by size.
+    /// Counts for usual sizes, indexed by size.
     usual: Vec<u64>,
     more: BTreeMap<u32, u64>,
 }
@@ -39,17 +39,17 @@ impl BatchSizes {
         }
     }
 
-    /// Sizes that occurred, in order, with their counts.
+    /// Returns the sizes that occurred, in order, with their counts.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         let usual = (0..).zip(self.usual.iter().copied()).filter(|&(_, requests)| requests > 0);
         usual.chain(self.more.iter().map(|(&size, &requests)| (size, requests)))
     }
 }
 
-/// Latencies below this, of fewer than 2³² requests, have a sum below 2⁶⁴ ns.
+/// Fewer than 2³² latencies below this value have a sum below 2⁶⁴ ns.
 const SHORT: Nanoseconds = Nanoseconds::new(1 << 32);
 
-/// How long the load, the execution and the feedback of a batch took.
+/// Returns the durations of the load, the execution and the feedback of a batch.
 #[inline(always)]
 fn stages(record: &BatchRecord) -> [Nanoseconds; 3] {
     let load = record.load_end - record.load_start;
@@ -57,8 +57,8 @@ fn stages(record: &BatchRecord) -> [Nanoseconds; 3] {
     [load, exec, record.done - record.exec_end]
 }
 
-/// Exact sums over the requests of one workload. Merging is associative and order-free but for the
-/// order of the latencies.
+/// Exact sums over the requests of one workload. Merging is associative and independent of order, except for the order
+/// of the latencies.
 #[derive(Debug, Clone)]
 pub(super) struct RequestTally {
     /// Latencies of completed requests that arrived in the window, in ns.
@@ -68,17 +68,17 @@ pub(super) struct RequestTally {
     pub(super) load_ns: u128,
     pub(super) exec_ns: u128,
     pub(super) feedback_ns: u128,
-    /// How many of them were executed in batches of each size.
+    /// Number of the same requests that were executed in batches of each size.
     pub(super) by_batch_size: BatchSizes,
-    /// All completed requests by the time of their completion.
+    /// All completed requests, by the time of their completion.
     pub(super) over_time: LatencyBins,
-    /// Requests that arrived in the window and were never completed.
+    /// Number of requests that arrived in the window and were never completed.
     pub(super) unfinished: u64,
-    /// Requests that arrived in the window and failed.
+    /// Number of requests that arrived in the window and failed.
     pub(super) failed: FailedCounts,
-    /// Requests of the window, completed or not, whose latency exceeds the SLO, and those that failed.
+    /// Number of requests of the window, completed or not, whose latency exceeds the SLO, and of those that failed.
     pub(super) violations: u64,
-    /// Completions inside the window, whenever the request arrived.
+    /// Number of completions inside the window, whenever the request arrived.
     pub(super) done_in_window: u64,
 }
 
@@ -120,7 +120,7 @@ impl RequestTally {
         }
     }
 
-    /// The same as [`RequestTally::request`] for each request of a batch.
+    /// Does the same as [`RequestTally::request`] for each request of a batch.
     #[inline(always)]
     pub(super) fn batch(
         &mut self,
@@ -132,8 +132,8 @@ impl RequestTally {
         let Some(&first) = arrivals.first() else { return };
         let done = record.done;
         let longest = done - first;
-        // Most batches lie in the window as a whole, and sums over one without very long latencies fit
-        // into 64 bits.
+        // Most batches lie entirely in the window. Without very long latencies, the sums over such a batch fit into 64
+        // bits.
         if window.start() <= first && done < window.end() && longest < SHORT {
             self.batch_inside(record, arrivals, longest, window, slo);
         } else {
@@ -152,7 +152,7 @@ impl RequestTally {
     ) {
         let (done, requests) = (record.done, arrivals.len() as u64);
         let sum = self.latencies.add_batch(done, arrivals);
-        // Those that came first waited longest.
+        // The requests that arrived first waited longest.
         if arrivals.last().is_some_and(|&last| done - last > slo) {
             self.violations += requests;
         } else if longest > slo {
@@ -251,12 +251,12 @@ impl RequestTally {
         self.done_in_window += other.done_in_window;
     }
 
-    /// The sum of the times that the requests waited, in ns: what is left of their latencies.
+    /// Returns the total waiting time of the requests, in ns: their latencies without the other stages.
     pub(super) fn queue_ns(&self) -> u128 {
         self.latency_ns - (self.load_ns + self.exec_ns + self.feedback_ns)
     }
 
-    /// Requests per executed batch: a batch of size s contributes 1/s for each of its requests.
+    /// Returns the requests per executed batch: a batch of size s contributes 1/s for each of its requests.
     pub(super) fn mean_batch(&self) -> Option<f64> {
         let requests: u64 = self.by_batch_size.iter().map(|(_, requests)| requests).sum();
         let batches = self.by_batch_size.iter().map(|(size, n)| n as f64 / f64::from(size.max(1)));

@@ -1,4 +1,4 @@
-//! The stretch of a run that counts.
+//! The part of a run that is measured.
 
 use igniter_model::units::Nanoseconds;
 
@@ -14,7 +14,7 @@ pub struct WindowError {
     cooldown_s: String,
 }
 
-/// The stretch of a run that counts: `[warm-up, duration − cool-down)`.
+/// The part of a run that is measured: `[warm-up, duration − cool-down)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     start: Nanoseconds,
@@ -26,7 +26,7 @@ impl Window {
     /// Cuts a run of `duration` at both ends.
     ///
     /// # Errors
-    /// When nothing remains.
+    /// Fails if nothing remains.
     pub fn new(
         duration: Nanoseconds,
         warmup: Nanoseconds,
@@ -44,37 +44,37 @@ impl Window {
         }
     }
 
-    /// The end of the warm-up.
+    /// Returns the end of the warm-up.
     #[must_use]
     pub const fn start(&self) -> Nanoseconds {
         self.start
     }
 
-    /// The beginning of the cool-down (exclusive).
+    /// Returns the beginning of the cool-down (exclusive).
     #[must_use]
     pub const fn end(&self) -> Nanoseconds {
         self.end
     }
 
-    /// The length of the whole run, cuts included.
+    /// Returns the length of the whole run, including the cuts.
     #[must_use]
     pub const fn duration(&self) -> Nanoseconds {
         self.duration
     }
 
-    /// The length of the window.
+    /// Returns the length of the window.
     #[must_use]
     pub fn length(&self) -> Nanoseconds {
         self.end - self.start
     }
 
-    /// Whether a point in time lies in the window.
+    /// Returns whether a point in time lies in the window.
     #[must_use]
     pub fn contains(&self, at: Nanoseconds) -> bool {
         self.start <= at && at < self.end
     }
 
-    /// Those points of a sorted slice that lie in the window.
+    /// Returns the points of a sorted slice that lie in the window.
     #[must_use]
     pub fn of_sorted<'t>(&self, times: &'t [Nanoseconds]) -> &'t [Nanoseconds] {
         match (times.first(), times.last()) {
@@ -87,7 +87,7 @@ impl Window {
         }
     }
 
-    /// How much of `[start, end)` lies in the window.
+    /// Returns how much of `[start, end)` lies in the window.
     #[must_use]
     pub fn overlap(&self, start: Nanoseconds, end: Nanoseconds) -> Nanoseconds {
         end.min(self.end).saturating_sub(start.max(self.start))

@@ -1,4 +1,4 @@
-//! Requests by the window in which they arrived, and what they were late for.
+//! Counts of requests by the window in which they arrived, and of late requests during hand-overs.
 
 use crate::GpuOutcome;
 use igniter_model::domain::{
@@ -9,46 +9,47 @@ use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How finely it is known when late requests arrived.
+/// The resolution at which the arrival times of late requests are known.
 const FINE: Nanoseconds = Nanoseconds::new(1_000_000_000);
 
-/// Counts the requests of one GPU by the window of a run in which they arrived. Make one for a run, and a copy for each GPU.
+/// Counts the requests of one GPU by the window of a run in which they arrived. Create one counter for a run, and clone
+/// it for each GPU.
 #[derive(Debug, Clone)]
 pub struct WindowCounter {
     slos: Arc<[Nanoseconds]>,
     length: Nanoseconds,
-    /// By workload, in the order in which they were seen.
+    /// By workload, in the order of their first requests.
     counts: Vec<(WorkloadId, WindowCounts)>,
 }
 
-/// The requests of one workload.
+/// The counts of one workload.
 #[derive(Debug, Clone, Default)]
 struct WindowCounts {
-    /// Those that arrived, by window.
+    /// Number of arrivals, by window.
     requests: Vec<u64>,
-    /// The window of the last one, with its start and its end.
+    /// The window of the last arrival, with its start and its end.
     current: usize,
     inside: (Nanoseconds, Nanoseconds),
-    /// Those that were late, or failed, by window and second.
+    /// Number of requests that were late or failed, by window and second.
     late: BTreeMap<(u64, u64), u64>,
     backlogs: Backlogs,
 }
 
-/// When requests of a workload always waited for a server of a GPU.
+/// The times in which requests of a workload were always waiting for a server of a GPU.
 #[derive(Debug, Clone, Default)]
 struct Backlogs {
-    /// The first request of the present one, and when the last batch was taken out of it.
+    /// The arrival of the first request of the current backlog, and the time at which its last batch was taken.
     begin: Nanoseconds,
     taken: Nanoseconds,
-    /// Those before that lasted for a second or more.
+    /// Earlier backlogs that lasted for a second or more.
     long: Vec<(Nanoseconds, Nanoseconds)>,
 }
 
 impl Backlogs {
-    /// A batch was taken; its first request came first.
+    /// Records that a batch was taken at time `at`; its oldest request arrived at time `first`.
     #[inline]
     fn take(&mut self, first: Nanoseconds, at: Nanoseconds) {
-        // Nobody waited any more when the batch before was taken.
+        // No request was left waiting when the previous batch was taken.
         if first > self.taken {
             self.long.extend(self.present());
             self.begin = first;
@@ -56,7 +57,7 @@ impl Backlogs {
         self.taken = self.taken.max(at);
     }
 
-    /// The present one, if it is long.
+    /// Returns the current backlog, if it is long.
     #[inline]
     fn present(&self) -> Option<(Nanoseconds, Nanoseconds)> {
         (self.taken.saturating_sub(self.begin) >= FINE).then_some((self.begin, self.taken))
@@ -64,7 +65,8 @@ impl Backlogs {
 }
 
 impl WindowCounter {
-    /// Windows of this length, which is above 0. `workloads` are those of the scenario, in the order of [`WorkloadId`].
+    /// Creates a counter with windows of this length, which must be above 0. `workloads` are those of the scenario, in
+    /// the order of [`WorkloadId`].
     #[must_use]
     pub fn new(workloads: &[Workload], length: Nanoseconds) -> Self {
         let slos = workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect();
@@ -81,7 +83,8 @@ impl WindowCounter {
         &mut self.counts[position].1
     }
 
-    /// When requests of a workload always waited, for a second or more: from the first of them until the last was taken.
+    /// Returns the times of a second or more in which requests of a workload were always waiting: from the arrival of
+    /// the first request until the last one was taken.
     fn backlogs(&self, workload: WorkloadId) -> impl Iterator<Item = (Nanoseconds, Nanoseconds)> {
         let own = self.counts.iter().find(|(id, _)| *id == workload);
         let own = own.map(|(_, counts)| &counts.backlogs);
@@ -90,7 +93,7 @@ impl WindowCounter {
 }
 
 impl WindowCounts {
-    /// Requests that arrived in the same window at these times, in order.
+    /// Counts the requests of one batch, by their arrival times in order.
     #[inline]
     fn add(&mut self, arrivals: &[Nanoseconds], length: Nanoseconds) {
         let mut rest = arrivals;
@@ -150,7 +153,7 @@ impl RecordSink for WindowCounter {
         counts.add(arrivals, length);
         let Some(&first) = arrivals.first() else { return };
         counts.backlogs.take(first, batch.load_start);
-        // Those that came first waited longest.
+        // The requests that arrived first waited longest.
         if batch.done - first > slo {
             let late = arrivals.partition_point(|&arrival| batch.done - arrival > slo);
             counts.add_late(&arrivals[..late], length);
@@ -167,38 +170,41 @@ impl RecordSink for WindowCounter {
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }
 
-/// What became of the requests of one workload that arrived in one window.
+/// Counts of the requests of one workload that arrived in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestWindow {
     pub workload: WorkloadId,
-    /// From, inclusive.
+    /// Start, inclusive.
     pub start: Nanoseconds,
-    /// To, exclusive; no later than the end of the run.
+    /// End, exclusive; no later than the end of the run.
     pub end: Nanoseconds,
-    /// How many arrived.
+    /// Number of requests that arrived.
     pub requests: u64,
-    /// How many of them took longer than the SLO, or failed.
+    /// Number of these requests that took longer than the SLO, or failed.
     pub late: u64,
-    /// How many of these arrived while one server of the workload handed over to another, to a second.
+    /// Number of late requests that arrived while one server of the workload handed over to another, to within a
+    /// second.
     pub late_in_hand_over: u64,
 }
 
-/// A time in which servers of a workload hand over.
+/// A time in which one server of a workload hands over to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HandOver {
     pub workload: WorkloadId,
-    /// When the new server was ordered.
+    /// The time at which the new server was ordered.
     pub from: Nanoseconds,
-    /// When it takes requests and can execute, and those that it follows have answered their last one. Where requests had to
-    /// wait until it could execute: when nobody waits any more.
+    /// The time at which the new server takes requests and can execute, and the servers that it follows have answered
+    /// their last request. Where requests had to wait until the new server could execute: the time at which none waits
+    /// any more.
     pub until: Nanoseconds,
 }
 
-/// The hand-overs of a run: for each server that comes later than at the start, the time from its order until it takes requests
-/// and executes, and until those servers of the workload have left that took their last request meanwhile. Where it takes
-/// requests before it can execute, also until what waited for it has been taken.
+/// Returns the hand-overs of a run. There is one for each server that starts to take requests after the start of the
+/// run: from its order until it takes requests and executes, and until those servers of the workload have left that
+/// took their last request in this time. If it takes requests before it can execute, the hand-over also lasts until the
+/// requests that waited for it have been taken.
 ///
-/// `counter` says where in the sink of a GPU its requests were counted.
+/// `counter` returns the counter of a GPU's requests from the GPU's sink.
 #[must_use]
 pub fn hand_overs<S>(
     timeline: &Timeline,
@@ -232,9 +238,9 @@ pub fn hand_overs<S>(
     servers.iter().filter(|(new, ..)| new.takes_from > Nanoseconds::ZERO).map(of).collect()
 }
 
-/// What became of the requests of each workload and window: for each workload, all windows of the run.
+/// Returns the counts of requests for each workload and window: for each workload, all windows of the run.
 ///
-/// `counters` are those of all GPUs, `workloads` says how many workloads there are.
+/// `counters` are those of all GPUs; `workloads` is the number of workloads.
 #[must_use]
 pub fn request_windows(
     counters: &[WindowCounter],

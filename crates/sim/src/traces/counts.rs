@@ -9,17 +9,16 @@ use std::path::Path;
 /// Seconds in a bin of Azure Functions 2019.
 const BIN: f64 = 60.0;
 
-/// The columns that tell a function from others: its name is unique within its app only.
+/// The columns that identify a function: its name is unique only within its app.
 const IDENTITY: [&str; 3] = ["HashOwner", "HashApp", "HashFunction"];
 
-/// Reads a row for each function with counts in the columns `1`, `2`, …, and returns the length of the trace in
-/// seconds.
+/// Reads a row for each function with counts in the columns `1`, `2`, …. Returns the length of the trace in seconds.
 ///
-/// A file does not say when in its minute a request came. In each minute with requests, gamma gaps are
-/// drawn with the mean rate of that minute (times a scale) and the given coefficient of variation, as AlpaServe
-/// does for its trace "MAF1". Functions without any request are left out.
+/// The file does not state when in its minute a request arrived. In each minute with requests, gamma gaps are drawn
+/// with the mean rate of that minute (times a scale) and the given coefficient of variation, as AlpaServe does for its
+/// trace "MAF1". Functions without any request are left out.
 ///
-/// A row holds the whole day of its function, so that nothing is in order of time before all rows are read.
+/// A row holds the whole day of its function, so arrivals are in order of time only after all rows were read.
 pub(super) fn read_minutes(
     path: &Path,
     reading: &TraceReading,

@@ -1,4 +1,4 @@
-//! What a trace's gaps look like.
+//! Fits of the gaps of a trace.
 
 use igniter_model::units::Nanoseconds;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 /// A gamma distribution of gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct GammaFit {
-    /// How many gaps.
+    /// Number of gaps.
     pub gaps: usize,
     /// Requests per second: one over the mean gap of the distribution.
     pub rate_rps: f64,
@@ -18,18 +18,18 @@ pub struct GammaFit {
 /// The fit of a window of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct WindowFit {
-    /// Where the window starts, in seconds.
+    /// The start of the window, in seconds.
     pub start_s: f64,
-    /// Requests in it.
+    /// Number of requests in the window.
     pub requests: usize,
-    /// The fit of the gaps between them; none with fewer than two gaps.
+    /// The fit of the gaps between them; `None` with fewer than two gaps.
     pub fit: Option<GammaFit>,
 }
 
-/// What AlpaServe adds to each gap, in seconds: a gap of 0 has no logarithm.
+/// The time that AlpaServe adds to each gap, in seconds, since a gap of 0 has no logarithm.
 const TINY: f64 = 1e-6;
 
-/// What a gamma distribution of gaps is fitted to, added up while gaps go by.
+/// The sums to which a gamma distribution of gaps is fitted, updated gap by gap.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GapSums {
     gaps: usize,
@@ -38,16 +38,16 @@ pub struct GapSums {
 }
 
 impl GapSums {
-    /// Adds a gap in seconds, and a microsecond to it.
+    /// Adds a gap in seconds, increased by a microsecond.
     pub fn add(&mut self, gap: f64) {
         self.gaps += 1;
         self.sum += gap + TINY;
         self.logs += libm::log(gap + TINY);
     }
 
-    /// The gamma distribution that makes these gaps most likely. `None` with fewer than two.
+    /// Returns the gamma distribution with the maximum likelihood for these gaps. `None` with fewer than two gaps.
     ///
-    /// The shape solves `ln k − ψ(k) = ln(mean) − mean(ln)`; its approximation by Minka is improved with Newton's
+    /// The shape solves `ln k − ψ(k) = ln(mean) − mean(ln)`. Minka's approximation of it is refined with Newton's
     /// method.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "far fewer gaps than 2^53")]
@@ -57,13 +57,13 @@ impl GapSums {
         }
         let n = self.gaps as f64;
         let (mean, mean_log) = (self.sum / n, self.logs / n);
-        // Even gaps have no spread that could be fitted; this is a CV of 0.01.
+        // Even gaps have no spread to fit; this limit corresponds to a CV of 0.01.
         let target = (libm::log(mean) - mean_log).max(5e-5);
         let mut shape =
             (3.0 - target + ((target - 3.0).powi(2) + 24.0 * target).sqrt()) / (12.0 * target);
         for _ in 0..50 {
             let error = libm::log(shape) - digamma(shape) - target;
-            // The derivative of ψ, as a difference: Newton's method forgives much.
+            // The derivative of ψ, as a difference quotient, which is accurate enough for Newton's method.
             let h = shape * 1e-5;
             let trigamma = (digamma(shape + h) - digamma(shape - h)) / (2.0 * h);
             let step = error / (1.0 / shape - trigamma);
@@ -77,8 +77,8 @@ impl GapSums {
     }
 }
 
-/// ψ(x) for x > 0: the asymptotic series from 12 on, and ψ(x) = ψ(x + 1) − 1/x below. With `libm`, as the logarithm of
-/// the system's library differs in its last digit from machine to machine.
+/// Returns ψ(x) for x > 0, by the asymptotic series from 12 on, and by ψ(x) = ψ(x + 1) − 1/x below. It uses `libm`, as
+/// the last digits of the system library's logarithm differ from machine to machine.
 fn digamma(x: f64) -> f64 {
     let (mut result, mut z) = (0.0, x);
     while z < 12.0 {
@@ -94,14 +94,14 @@ fn digamma(x: f64) -> f64 {
     result + libm::log(z) - 0.5 * inverse - series
 }
 
-/// Fits the gaps of each window of times that go by in order. Windows without requests are left out, however long a
+/// Fits the gaps in each window of a stream of times in order. Windows without requests are left out, however long a
 /// pause is.
 #[derive(Debug, Clone)]
 pub struct WindowedFit {
     window: Nanoseconds,
-    /// The windows that are over.
+    /// The fits of finished windows.
     fits: Vec<WindowFit>,
-    /// What the present one holds so far.
+    /// The current window so far.
     start: Nanoseconds,
     requests: usize,
     last: Option<Nanoseconds>,
@@ -109,14 +109,14 @@ pub struct WindowedFit {
 }
 
 impl WindowedFit {
-    /// No arrivals so far. With windows of no length there are none.
+    /// Creates a fit without arrivals. With a window length of 0 there are no windows.
     #[must_use]
     pub fn new(window: Nanoseconds) -> Self {
         let (fits, start, requests) = (Vec::new(), Nanoseconds::ZERO, 0);
         Self { window, fits, start, requests, last: None, gaps: GapSums::default() }
     }
 
-    /// Counts an arrival that is not before the one before; says whether that ended a window.
+    /// Counts an arrival, which must not be before the previous one. Returns whether that ended a window.
     pub fn add(&mut self, time: Nanoseconds) -> bool {
         if self.window == Nanoseconds::ZERO {
             return false;
@@ -141,7 +141,7 @@ impl WindowedFit {
         requests > 0
     }
 
-    /// The windows that have requests.
+    /// Returns the fits of the windows that have requests.
     #[must_use]
     pub fn finish(mut self) -> Vec<WindowFit> {
         self.close();

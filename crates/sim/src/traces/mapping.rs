@@ -1,10 +1,10 @@
-//! From the keys of a trace to workloads.
+//! Maps the keys of a trace to workloads.
 
 use super::{ImportError, TraceStream};
 use igniter_model::units::Nanoseconds;
 use std::path::Path;
 
-/// Which workload a key becomes.
+/// How keys are mapped to workloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mapping {
     /// Each key is a workload of its own.
@@ -15,7 +15,7 @@ pub enum Mapping {
     RoundRobin(Vec<String>),
 }
 
-/// A trace with workloads for keys.
+/// A trace whose keys are workloads.
 #[derive(Debug)]
 pub struct Mapped<S> {
     trace: S,
@@ -25,7 +25,7 @@ pub struct Mapped<S> {
 }
 
 impl<S: TraceStream> Mapped<S> {
-    /// Maps the keys of a trace. Mappings to workloads must have one at least.
+    /// Maps the keys of a trace. A mapping to workloads must have at least one workload.
     pub fn new(trace: S, mapping: Mapping) -> Self {
         Self { trace, mapping, turn: 0 }
     }

@@ -1,12 +1,12 @@
-//! Traces of other systems: inspected, re-scaled, fitted, and written in this program's form.
+//! Traces of other systems: inspected, re-scaled, fitted, and written in the format of this program.
 //!
-//! [`igniter_model::input`] reads the files. What it gives, arrival times with a key each (a function, a client), is a
-//! [`TraceStream`] here, and so is what is drawn where a file has only counts or rates. A [`Mapping`] makes workloads
-//! of keys. [`Redrawn`] makes new arrivals with the character of the old ones, as AlpaServe does. The form of this
-//! program is a CSV file with the columns `arrival_s` and `workload`, in order of time.
+//! [`igniter_model::input`] reads the files. Their arrival times, each with a key (a function, a client), form a
+//! [`TraceStream`] here; so do the arrivals that are drawn where a file has only counts or rates. A [`Mapping`] turns
+//! keys into workloads. [`Redrawn`] generates new arrivals with the character of the old ones, as AlpaServe does. The
+//! format of this program is a CSV file with the columns `arrival_s` and `workload`, in order of time.
 //!
-//! Arrivals go by one after another, so that memory does not depend on their number ([`TraceReader`] says what that
-//! takes where a file is not in order).
+//! Arrivals are processed one at a time, so memory use does not depend on their number ([`TraceReader`] describes the
+//! cost for a file that is not in order).
 
 mod counts;
 mod fit;
@@ -35,22 +35,25 @@ use std::path::Path;
 
 /// The arrivals of a trace, one after another in order of time.
 pub trait TraceStream: Debug {
-    /// The next arrival: the time since the start of the trace, and the position of its key; `None` after the last.
+    /// Returns the next arrival: the time since the start of the trace, and the position of its key; `None` after the
+    /// last.
     ///
     /// # Errors
-    /// When the file has a row that is wrong, or no rows at all.
+    /// Fails if the file has an invalid row, or no rows at all.
     fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError>;
 
-    /// The keys, in the order of their first appearance in the file; after the last arrival, all of them.
+    /// Returns the keys, in the order of their first appearance in the file. The list is complete after the last
+    /// arrival.
     fn keys(&self) -> &[String];
 
-    /// How long it is: to the end of the last bin, or just past the last arrival. Known after the last arrival.
+    /// Returns the length of the trace: to the end of the last bin, or just past the last arrival. Known after the last
+    /// arrival.
     fn length(&self) -> Nanoseconds;
 
-    /// The file that it comes from.
+    /// Returns the path of the file from which the trace is read.
     fn path(&self) -> &Path;
 
-    /// What a user should know of how the file was read. Known after the last arrival.
+    /// Returns notes for the user on how the file was read. Known after the last arrival.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }

@@ -4,7 +4,8 @@ use super::{ImportError, TraceStream};
 use igniter_model::units::Nanoseconds;
 use std::path::Path;
 
-/// What a trace holds from a start on, for a length or to its end, as a trace of its own.
+/// The part of a trace from a start on, for a length or to the end of the trace, as a trace of its
+/// own.
 #[derive(Debug)]
 pub struct TracePart<S> {
     whole: S,
@@ -14,7 +15,7 @@ pub struct TracePart<S> {
 }
 
 impl<S: TraceStream> TracePart<S> {
-    /// The part from `start` on. A part without arrivals is an error when it is drained.
+    /// Creates the part from `start` on. A part without arrivals is an error when it is drained.
     pub fn new(whole: S, start: Nanoseconds, length: Option<Nanoseconds>) -> Self {
         let end = length.map(|length| start.saturating_add(length));
         Self { whole, start, end, is_empty: true }
@@ -23,7 +24,7 @@ impl<S: TraceStream> TracePart<S> {
 
 impl<S: TraceStream> TraceStream for TracePart<S> {
     fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
-        // What comes after the part is read and checked too.
+        // Rows after the part are read and checked too.
         while let Some((time, key)) = self.whole.next_arrival()? {
             if time >= self.start && self.end.is_none_or(|end| time < end) {
                 self.is_empty = false;

@@ -1,22 +1,24 @@
-//! What in a trace looks as if it was read the wrong way.
+//! Signs that a trace was read in the wrong way.
 
 use super::Format;
 use crate::arrivals::ArrivalStatistics;
 
-/// Requests per second that no single service has.
+/// A rate, in requests per second, that no single service has.
 const MOST_RPS: f64 = 1e5;
 
-/// Seconds that no public trace spans: two years.
+/// A length, in seconds, that no public trace has: two years.
 const LONGEST_S: f64 = 2.0 * 365.0 * 86_400.0;
 
-/// A mean rate so low, over more than a month, is a unit error more often than a trace.
+/// A mean rate below this, over more than a month, is more often an error of units than a real
+/// rate.
 const FEWEST_RPS: f64 = 0.01;
 const MONTH_S: f64 = 30.0 * 86_400.0;
 
-/// Gaps of public traces of a service vary by less: the highest that is published is 13.
+/// A coefficient of variation of gaps that no public trace of a service has: the highest published
+/// one is 13.
 const MOST_CV: f64 = 50.0;
 
-/// What is doubtful about all arrivals of a trace together, each with what to do about it.
+/// Returns the doubts about all arrivals of a trace together, each with advice.
 #[must_use]
 pub fn doubts(format: Format, all: &ArrivalStatistics) -> Vec<String> {
     let mut doubts = Vec::new();

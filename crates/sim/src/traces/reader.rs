@@ -1,4 +1,4 @@
-//! A trace of any format, read as it goes by.
+//! A reader of traces of any format, which reads as arrivals are requested.
 
 use super::{Format, ImportError, TraceStream, counts, servegen};
 use igniter_model::input::{self, ArrivalFile, Keys, Sorted, Sorter};
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 pub struct TraceReading {
     /// How the file is read.
     pub file: input::TraceLayout,
-    /// For formats without arrival times: the coefficient of variation of the gaps that are drawn; without
-    /// one, the file's own (ServeGen), or 1.
+    /// For formats without arrival times: the coefficient of variation of the gaps that are drawn. `None` for that of
+    /// the file (ServeGen), or 1.
     pub cv: Option<f64>,
-    /// What counts or rates without arrival times are multiplied by, before arrivals are drawn.
+    /// The factor of counts or rates without arrival times, applied before arrivals are drawn.
     pub rate_scale: f64,
-    /// The seed of what is drawn.
+    /// The seed of the draws.
     pub seed: u64,
 }
 
@@ -25,10 +25,10 @@ impl Default for TraceReading {
     }
 }
 
-/// No more arrivals are drawn from one file.
+/// The largest number of arrivals that are drawn from one file.
 const MOST_DRAWN: f64 = 1e9;
 
-/// Refuses to draw more than anybody waits for.
+/// Returns an error if drawing that many arrivals would take too long.
 pub(super) fn check_drawn(path: &Path, requests: f64) -> Result<(), ImportError> {
     if requests <= MOST_DRAWN {
         return Ok(());
@@ -36,19 +36,19 @@ pub(super) fn check_drawn(path: &Path, requests: f64) -> Result<(), ImportError>
     Err(ImportError::TooMany { path: path.to_owned(), requests, most: MOST_DRAWN })
 }
 
-/// The arrivals of a trace file. Its times start at the first request (or at the first bin, or at 0 where the format
-/// has times since a start).
+/// The arrivals of a trace file. Times start at the first request (or at the first bin, or at 0 if the format has times
+/// since a start).
 ///
-/// Rows that are in order of time go by one after another. Where they are not ([`input::TraceLayout::sort`], Azure
-/// Functions), or where arrivals are drawn (ServeGen), the file is read when it is opened, and what does not fit in a
-/// few megabytes is laid aside in a temporary file.
+/// Rows that are in order of time are read one after another. If they are not in order ([`input::TraceLayout::sort`],
+/// Azure Functions), or if arrivals are drawn (ServeGen), the file is read when it is opened, and data beyond a few
+/// megabytes is stored in a temporary file.
 #[derive(Debug)]
 pub struct TraceReader {
     path: PathBuf,
     format: Format,
     keys: Keys,
     arrivals: ReaderArrivals,
-    /// How long the file says that it is.
+    /// The length of the trace according to the file.
     length: Nanoseconds,
     last: Option<Nanoseconds>,
 }
@@ -56,7 +56,7 @@ pub struct TraceReader {
 #[derive(Debug)]
 enum ReaderArrivals {
     File(Box<ArrivalFile>),
-    /// Drawn ones, and where they start, in seconds.
+    /// Drawn arrivals, and the time at which they start, in seconds.
     Drawn(Sorted, f64),
 }
 
@@ -64,8 +64,8 @@ impl TraceReader {
     /// Opens a trace.
     ///
     /// # Errors
-    /// When the file cannot be read or is of no known format; for formats that are not in order, also when a row is
-    /// wrong.
+    /// Fails if the file cannot be read or is of no known format; for formats that are not in order, also if a row is
+    /// invalid.
     pub fn open(path: &Path, reading: &TraceReading) -> Result<Self, ImportError> {
         let format = reading.file.format_of(path)?;
         let mut keys = Keys::default();
@@ -86,7 +86,7 @@ impl TraceReader {
         Ok(Self { path: path.to_owned(), format, keys, arrivals, length, last: None })
     }
 
-    /// Its format.
+    /// Returns the format of the file.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format

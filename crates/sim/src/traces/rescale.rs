@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::Path;
 
-/// The same arrivals, faster.
+/// The arrivals of a trace, replayed faster.
 #[derive(Debug)]
 pub struct Faster<S> {
     trace: S,
@@ -17,7 +17,7 @@ pub struct Faster<S> {
 }
 
 impl<S: TraceStream> Faster<S> {
-    /// A trace whose times are all divided by `rate_scale`, which is above 0.
+    /// Divides all times of a trace by `rate_scale`, which must be above 0.
     pub fn new(trace: S, rate_scale: f64) -> Self {
         Self { trace, rate_scale }
     }
@@ -38,7 +38,7 @@ impl<S: TraceStream> TraceStream for Faster<S> {
     }
 
     fn length(&self) -> Nanoseconds {
-        // The last arrival must stay inside.
+        // The last arrival must stay inside the length.
         self.faster(self.trace.length()).saturating_add(Nanoseconds::new(1))
     }
 
@@ -51,32 +51,33 @@ impl<S: TraceStream> TraceStream for Faster<S> {
     }
 }
 
-/// How arrivals are drawn anew: AlpaServe's re-scaling of the Azure Functions traces. In each window of each key,
-/// gamma gaps with the rate and the coefficient of variation that the trace has there, each times a scale.
+/// How new arrivals are drawn, as in AlpaServe's re-scaling of the Azure Functions traces: each window of each key gets
+/// gamma gaps with the rate and the coefficient of variation that the trace has there, each multiplied by a scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Redraw {
     /// The length of a window.
     pub window: Nanoseconds,
-    /// What rates are multiplied by (> 0).
+    /// The factor of rates (> 0).
     pub rate_scale: f64,
-    /// What coefficients of variation are multiplied by (> 0).
+    /// The factor of coefficients of variation (> 0).
     pub cv_scale: f64,
     /// The seed of the draws.
     pub seed: u64,
 }
 
-/// New arrivals in place of those of a trace, window by window. Windows of fewer than three requests give none, as
-/// there are no two gaps to fit; a fitted rate of more than five times the counted one gives way to that one.
+/// New arrivals that replace those of a trace, window by window. Windows of fewer than three requests give none, as
+/// there are no two gaps to fit. A fitted rate of more than five times the counted rate is replaced by the counted
+/// rate.
 #[derive(Debug)]
 pub struct Redrawn<S> {
     trace: S,
     how: Redraw,
-    /// An arrival that is read, but after the present window.
+    /// An arrival that was read but is after the current window.
     pending: Option<(Nanoseconds, u32)>,
-    /// Where the next window starts.
+    /// The start of the next window.
     start: Nanoseconds,
     ended: bool,
-    /// For each key, what its windows draw from, and what draws in the present one.
+    /// For each key, the stream from which its windows draw, and the process of the current window.
     keys: Vec<(Stream, Option<WindowArrivals>)>,
     /// The next drawn arrival of each key, in seconds.
     next: BinaryHeap<Reverse<(Time, u32)>>,
@@ -97,16 +98,16 @@ impl WindowArrivals {
 }
 
 impl<S: TraceStream> Redrawn<S> {
-    /// Draws the arrivals of a trace anew.
+    /// Creates the stream of new arrivals for a trace.
     pub fn new(trace: S, how: Redraw) -> Self {
         let (keys, next) = (Vec::new(), BinaryHeap::new());
-        // In a window of no length there are no gaps.
+        // A window of length 0 contains no gaps.
         let ended = how.window == Nanoseconds::ZERO;
         let start = Nanoseconds::ZERO;
         Self { trace, how, pending: None, start, ended, keys, next, last: None }
     }
 
-    /// Goes to the window of the next arrival, if that is known: in those before it nothing is drawn.
+    /// Skips to the window of the next arrival, if that arrival is known: nothing is drawn in the windows before it.
     fn skip_empty_windows(&mut self) {
         let Some((time, _)) = self.pending else { return };
         let whole = time.saturating_sub(self.start).get() / self.how.window.get();
@@ -114,7 +115,7 @@ impl<S: TraceStream> Redrawn<S> {
         self.start = self.start.saturating_add(skipped);
     }
 
-    /// Reads the next window of the trace and prepares what is drawn in it.
+    /// Reads the next window of the trace and prepares the arrivals that are drawn in it.
     fn fit_window(&mut self) -> Result<(), ImportError> {
         self.skip_empty_windows();
         let (start, end) = (self.start, self.start.saturating_add(self.how.window));
@@ -171,7 +172,7 @@ impl<S: TraceStream> TraceStream for Redrawn<S> {
                 let drawn = self.keys[key as usize].1.as_mut();
                 self.next
                     .extend(drawn.and_then(WindowArrivals::next).map(|time| Reverse((time, key))));
-                // Where seconds are so many that a float cannot tell nanoseconds, windows may overlap by one.
+                // When times are so large that a float cannot resolve nanoseconds, windows may overlap by one.
                 let time = Nanoseconds::from_f64((seconds * 1e9).max(0.0));
                 let time = self.last.map_or(time, |last| last.max(time));
                 self.last = Some(time);
@@ -206,8 +207,8 @@ impl<S: TraceStream> TraceStream for Redrawn<S> {
     }
 }
 
-/// Gamma gaps for `length` seconds; `None` if the rate is nothing. The coefficient of variation is brought into the
-/// range of the distribution.
+/// Creates a process of gamma gaps for `length` seconds; `None` if the rate is 0. The coefficient of variation is
+/// clamped to the range of the distribution.
 pub(super) fn draw(rate: f64, cv: f64, length: f64, random: &mut Stream) -> Option<GammaArrivals> {
     let range = GammaArrivals::CV_RANGE;
     let cv = cv.clamp(*range.start(), *range.end());
@@ -215,13 +216,13 @@ pub(super) fn draw(rate: f64, cv: f64, length: f64, random: &mut Stream) -> Opti
     GammaArrivals::new(rate, cv, Nanoseconds::from_f64(length * 1e9), split(random))
 }
 
-/// The stream of a purpose of this room.
+/// Returns the stream of a purpose within this module.
 pub(super) fn random(seed: u64, purpose: &str) -> Stream {
     let name = WorkloadName::new(&format!("trace {purpose}")).expect("a short name");
     stream(seed, &name, Purpose::Arrivals)
 }
 
-/// A stream that does not overlap with what the other one will give.
+/// Returns a stream that does not overlap with the future output of `random`.
 pub(super) fn split(random: &mut Stream) -> Stream {
     let own = random.clone();
     random.jump();

@@ -1,4 +1,4 @@
-//! ServeGen: what is known of a client in each window of ten minutes.
+//! ServeGen traces: the statistics of a client in each window of ten minutes.
 
 use super::reader::{TraceReading, check_drawn};
 use super::{ImportError, rescale};
@@ -7,16 +7,16 @@ use igniter_model::input::{CsvTable, HeaderRule, Keys, Sorter};
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 use std::path::Path;
 
-/// Start, rate, the gaps' shape and whether they are gamma, line.
+/// Start; rate; CV of the gaps and whether they are Weibull-distributed; line.
 type ServegenRow = (f64, f64, Option<(f64, bool)>, u64);
 
-/// Reads rows of window start (s), rate, CV, distribution, shape and scale, without a header, and returns start and
+/// Reads rows of window start (s), rate, CV, distribution, shape and scale, without a header. Returns the start and the
 /// length of the trace in seconds.
 ///
 /// The columns `rate` and `shape` are used; the CV follows from the shape, and `scale` does not agree with the other
-/// two. Windows without a distribution have no requests that could be told apart, and give
-/// none here. A CV that the distributions of this program do not reach (Weibull's ends at 10.4; a few windows of
-/// the published data go beyond) becomes the nearest that they do.
+/// two. Windows without a distribution have no requests that could be told apart, and give no arrivals here. A CV that
+/// the distributions of this program do not support (that of Weibull ends at 10.4; a few windows of the published data
+/// go beyond) becomes the nearest supported one.
 pub(super) fn read_windows(
     path: &Path,
     reading: &TraceReading,
@@ -69,7 +69,7 @@ pub(super) fn read_windows(
     }
     let key = keys.position("all");
     let mut random = rescale::random(reading.seed, "servegen");
-    // The last window is as long as the one before.
+    // The last window is as long as the one before it.
     let (mut length, mut total) = (600.0, 0.0);
     let first = rows.first().map_or(0.0, |row| row.0);
     for (i, &(start, rate, drawn, line)) in rows.iter().enumerate() {
@@ -106,10 +106,10 @@ pub(super) fn read_windows(
     Ok((first, end - first))
 }
 
-/// No window may start further from 0: 300 years.
+/// The largest distance of the start of a window from 0: 300 years.
 const MOST_S: f64 = 1e10;
 
-/// The coefficient of variation of a Weibull distribution.
+/// Returns the coefficient of variation of a Weibull distribution.
 fn weibull_cv(shape: f64) -> f64 {
     let inverse = 1.0 / shape;
     let log = libm::lgamma(1.0 + 2.0 * inverse) - 2.0 * libm::lgamma(1.0 + inverse);

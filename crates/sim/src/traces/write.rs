@@ -1,4 +1,4 @@
-//! A trace in this program's form.
+//! Writers of traces in this program's format.
 
 use super::{ImportError, TraceStream};
 use crate::arrivals::ArrivalProcess;
@@ -8,11 +8,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
-/// Writes the columns `arrival_s`, with all nine digits of a nanosecond, and `workload`, as the trace goes by. `seen`
-/// is called for each arrival with the position of its key.
+/// Writes a trace arrival by arrival: the columns `arrival_s`, with all nine digits down to nanoseconds, and
+/// `workload`. `seen` is called for each arrival with the time and the position of its key.
 ///
 /// # Errors
-/// When the trace has a row that is wrong, or the writer fails.
+/// Fails if the trace has an invalid row, or the writer fails.
 pub fn write_csv(
     trace: &mut dyn TraceStream,
     out: &mut dyn Write,
@@ -28,11 +28,11 @@ pub fn write_csv(
     Ok(())
 }
 
-/// A trace that is not written.
+/// The reason why a trace was not written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// What is to be written is wrong.
+    /// The trace that is to be written is invalid.
     #[error(transparent)]
     Import(#[from] ImportError),
     /// The writer fails.
@@ -40,12 +40,12 @@ pub enum WriteError {
     Io(#[from] io::Error),
 }
 
-/// Writes the arrivals of several processes, each with its key, in order of time, and equal times in the order of
-/// the keys: what [`write_csv`] writes of them, in memory that does not depend on their number. `seen` is called for
-/// each arrival with the position of its key.
+/// Writes the arrivals of several processes, each with its key, in order of time, and equal times in the order of the
+/// keys. The format is that of [`write_csv`], and memory use does not depend on the number of arrivals. `seen` is
+/// called for each arrival with the time and the position of its key.
 ///
 /// # Errors
-/// When the writer fails.
+/// Fails if the writer fails.
 pub fn write_merged(
     processes: &mut [(&str, Box<dyn ArrivalProcess>)],
     out: &mut dyn Write,
@@ -65,9 +65,9 @@ pub fn write_merged(
     Ok(())
 }
 
-/// The rows of a trace on their way out.
+/// The rows of a trace that are being written.
 struct WrittenRows<'o> {
-    /// The keys as they are written.
+    /// The keys, escaped for CSV.
     keys: Vec<String>,
     out: &'o mut dyn Write,
 }
@@ -78,7 +78,7 @@ impl<'o> WrittenRows<'o> {
         Ok(Self { keys: Vec::new(), out })
     }
 
-    /// Takes in the keys that are new.
+    /// Adds the keys that are new.
     fn know<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k str>) {
         if keys.len() > self.keys.len() {
             self.keys.extend(keys.skip(self.keys.len()).map(csv_field));

@@ -1,6 +1,6 @@
-//! TOML read key by key: every problem is collected on the way, with its line, what is allowed and how to mend it.
+//! Reads TOML key by key and collects all problems, each with its line, the allowed values and a fix.
 //!
-//! [`read_toml`] is the way in; scenarios, which may be laid over each other, build [`Problems`] by themselves.
+//! [`read_toml`] is the entry point. Scenarios, which may extend one another, create [`Problems`] themselves.
 
 mod problem;
 mod problems;
@@ -15,19 +15,19 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// What was read for a key.
+/// The result of reading a key.
 #[derive(Debug, Clone)]
 pub enum Read<T> {
-    /// The key is not there, and need not be.
+    /// The key is absent, and optional.
     Absent,
-    /// The key is there with a value that was reported, or was missing and reported.
+    /// The value is invalid, or a required key is missing; either was reported.
     Bad,
-    /// A value that obeys the rules of its key.
+    /// A valid value, and its place in the file.
     Given(T, FilePlace),
 }
 
 impl<T> Read<T> {
-    /// The value, or the default for an absent key; nothing when a problem was reported.
+    /// Returns the value, or the default for an absent key; `None` when a problem was reported.
     pub fn or(self, default: T) -> Option<T> {
         match self {
             Self::Absent => Some(default),
@@ -36,7 +36,7 @@ impl<T> Read<T> {
         }
     }
 
-    /// The value where there is one.
+    /// Returns the value where there is one.
     pub fn given(self) -> Option<T> {
         match self {
             Self::Given(value, _) => Some(value),
@@ -44,12 +44,12 @@ impl<T> Read<T> {
         }
     }
 
-    /// Whether the key is not there.
+    /// Returns whether the key is absent.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Another type of the same value. `None` cannot come from a value that obeys its rule.
+    /// Converts the value to another type. `convert` must not return `None` for a value that obeys its rule.
     pub fn convert<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Read<U> {
         match self {
             Self::Absent => Read::Absent,
@@ -60,7 +60,7 @@ impl<T> Read<T> {
         }
     }
 
-    /// This where it says anything, else the other: how one table overrides another key by key.
+    /// Returns `self` unless the key is absent, else `other`: one table overrides another key by key.
     pub fn overriding(self, other: Self) -> Self {
         match self {
             Self::Absent => other,
@@ -76,16 +76,16 @@ pub enum KeyNeed {
     Optional,
 }
 
-/// What may stand at a key, and what to tell a user who wrote something else.
+/// The values allowed for a key, and the advice for a user who wrote something else.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyRule<'r> {
     pub allowed: &'r str,
     pub fix: &'r str,
 }
 
-/// A table of the file, and which of its keys the reader asked for.
+/// A table of the file, which records the keys that the reader requested.
 ///
-/// Whatever is left when [`TomlTable::finish`] is called is an unknown key.
+/// All keys that were not requested when [`TomlTable::finish`] is called are unknown keys.
 #[derive(Debug)]
 pub struct TomlTable<'a> {
     entries: &'a DeTable<'a>,
@@ -107,24 +107,24 @@ impl<'a> Field<'a> {
         Self { value: value.get_ref(), place: FilePlace { key, offset: span.start }, span }
     }
 
-    /// Reports that the value breaks a rule.
+    /// Reports that the value violates a rule.
     pub fn refuse<T>(&self, problems: &mut Problems<'_>, rule: KeyRule<'_>) -> Read<T> {
         let what = problems.given(self.span.clone());
         problems.add(&self.place, what, rule);
         Read::Bad
     }
 
-    /// The value as one that owns its text; none for a number that has no room in 64 bits.
+    /// Returns the value with its own copy of the text; `None` for a number that does not fit into 64 bits.
     pub fn owned(&self) -> Option<toml::Value> {
         owned(self.value)
     }
 
-    /// The value as a table.
+    /// Returns the value as a table.
     pub fn table(&self) -> Option<TomlTable<'a>> {
         self.value.as_table().map(|entries| TomlTable::new(entries, self.place.clone()))
     }
 
-    /// The elements of the value as an array, each with its position in its key path.
+    /// Returns the elements of an array, each with its index in the key path.
     pub fn elements(&self) -> Option<Vec<Field<'a>>> {
         let array: &'a DeArray<'a> = self.value.as_array()?;
         let key = |i: usize| format!("{}[{i}]", self.place.key);
@@ -137,35 +137,35 @@ impl<'a> TomlTable<'a> {
         Self { entries, place, known: Vec::new() }
     }
 
-    /// Whether it has a key, without making that a known one.
+    /// Returns whether the table has a key, without marking the key as known.
     pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// All of its values, with the key of each; all become known.
+    /// Returns all values with their keys, and marks all keys as known.
     pub fn all(self) -> Vec<(String, Field<'a>)> {
         let entries = self.entries.iter();
         let named = entries.map(|(key, value)| (key.get_ref().to_string(), value));
         named.map(|(key, value)| (key.clone(), Field::new(self.key(&key), value))).collect()
     }
 
-    /// Where the table itself stands.
+    /// Returns the place of the table itself.
     pub fn place(&self) -> &FilePlace {
         &self.place
     }
 
-    /// The key path of one of its keys.
+    /// Returns the path of a key of the table.
     fn key(&self, key: &str) -> String {
         if self.place.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place.key) }
     }
 
-    /// The value of a key, if it is there. Asking makes the key a known one.
+    /// Returns the value of a key, if there is one, and marks the key as known.
     pub fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
         self.entries.get(key).map(|value| Field::new(self.key(key), value))
     }
 
-    /// Reads a key with `convert`, which answers `None` for a value that breaks the rule.
+    /// Reads a key with `convert`, which returns `None` for a value that violates the rule.
     pub fn read<T>(
         &mut self,
         problems: &mut Problems<'_>,
@@ -188,14 +188,14 @@ impl<'a> TomlTable<'a> {
         }
     }
 
-    /// Reports a required key that is not there.
+    /// Reports that a required key is missing.
     pub fn missing(&self, problems: &mut Problems<'_>, key: &str, rule: KeyRule<'_>) {
         problems.note(self, key, SeenKind::Other, true, rule);
         let place = FilePlace { key: self.key(key), offset: self.place.offset };
         problems.add(&place, "missing", rule);
     }
 
-    /// Reads a key whose value is one of a few words.
+    /// Reads a key whose value must be one of a few words.
     pub fn choice<T: Copy>(
         &mut self,
         problems: &mut Problems<'_>,
@@ -217,7 +217,7 @@ impl<'a> TomlTable<'a> {
         field.refuse(problems, KeyRule { allowed: &quoted(&names), fix: &fix })
     }
 
-    /// Reports every key that nobody asked for. `misplaced` may explain one that belongs elsewhere.
+    /// Reports all keys that were not requested. `misplaced` may explain a key that belongs elsewhere.
     pub fn finish(self, problems: &mut Problems<'_>, misplaced: impl Fn(&str) -> Option<String>) {
         for key in &self.known {
             let rule = KeyRule { allowed: "", fix: "" };
@@ -244,7 +244,7 @@ impl<'a> TomlTable<'a> {
     }
 }
 
-/// Reads a whole text: `read` takes its keys and leaves what is wrong with `problems`.
+/// Reads a whole text: `read` takes its keys and reports what is wrong to `problems`.
 ///
 /// # Errors
 /// With all problems, in the order of their lines: those of the syntax alone, or those of the keys.
@@ -271,7 +271,7 @@ fn owned(value: &DeValue<'_>) -> Option<toml::Value> {
         DeValue::Integer(number) => {
             toml::Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?)
         }
-        // Digits beyond what a number can hold are none, though they parse.
+        // A float literal beyond the range of `f64` parses as infinity and is rejected.
         DeValue::Float(number) => {
             toml::Value::Float(
                 number.as_str().parse().ok().filter(|value: &f64| {

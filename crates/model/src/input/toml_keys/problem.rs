@@ -1,23 +1,23 @@
-//! What can be wrong with a file, said so that its author can mend it.
+//! Problems in a file, described so that its author can correct them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// One thing that is wrong in a file, and how to put it right.
+/// One problem in a file, and its fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The file, where that is another one than was asked for, such as one that a scenario extends.
+    /// The file, where it is not the requested one but, for example, one that a scenario extends.
     pub file: Option<PathBuf>,
-    /// The line of the file, from 1; 0 for what stands in no file but was set.
+    /// The line of the file, from 1; 0 for a value that was set and is not in a file.
     pub line: usize,
-    /// The key path, such as `workload[2].slo_ms` (positions count from 0); empty where the text is not TOML.
+    /// The key path, such as `workload[2].slo_ms` (indexes count from 0); empty where the text is not TOML.
     pub key: String,
-    /// What stands there: `given -5`, `missing`, `unknown key`, …
+    /// The problem: `given -5`, `missing`, `unknown key`, …
     pub what: String,
-    /// What may stand there.
+    /// The allowed values.
     pub allowed: String,
-    /// What to do about it.
+    /// The action that corrects the problem.
     pub fix: String,
 }
 
@@ -30,10 +30,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// How many problems a message lists.
+/// The maximum number of problems that a message lists.
 const LISTED: usize = 100;
 
-/// One line for each problem of a file, then their number.
+/// Returns one line for each problem of a file, and then the number of problems.
 #[must_use]
 pub fn listing(path: &Path, problems: &[Problem]) -> String {
     let mut text = String::new();

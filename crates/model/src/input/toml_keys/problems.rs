@@ -1,4 +1,4 @@
-//! What was found wrong in a text so far, and where: in the text itself, or in the files that it was put together from.
+//! The problems found in a text, with their places: in the text itself, or in the files from which it was assembled.
 
 use super::{KeyRule, Problem, TomlTable};
 use crate::domain::is_hidden;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Where something stands in the file.
+/// The place of a value in a file.
 #[derive(Debug, Clone)]
 pub struct FilePlace {
     /// The key path.
@@ -15,17 +15,17 @@ pub struct FilePlace {
     pub offset: usize,
 }
 
-/// Where a value of a text that was put together from files was written.
+/// The origin of a value in a text that was assembled from files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueOrigin {
-    /// In one of the files, at a line.
+    /// A line of one of the files.
     File {
-        /// Its position among the files.
+        /// The index of the file.
         file: usize,
         /// The line, from 1.
         line: usize,
     },
-    /// Not in a file: it was set afterwards.
+    /// No file: the value was set afterwards.
     Set,
 }
 
@@ -35,16 +35,16 @@ pub struct Problems<'t> {
     text: &'t str,
     line_starts: Vec<usize>,
     found: Vec<Problem>,
-    /// Where the text was put together from others.
+    /// The origins of values, where the text was assembled from files.
     sources: Option<ValueSources<'t>>,
-    /// Every key that was asked for, if that is wanted.
+    /// All keys that were requested, where they are recorded.
     seen: Option<Vec<SeenKey>>,
 }
 
-/// A key that the reader asked for.
+/// A key that the reader requested.
 #[derive(Debug, Clone)]
 pub struct SeenKey {
-    /// The key path of its table, and its name.
+    /// The key path of the table, and the name of the key.
     pub table: String,
     pub key: String,
     pub kind: SeenKind,
@@ -53,7 +53,7 @@ pub struct SeenKey {
     pub fix: String,
 }
 
-/// What is known of the values of a key.
+/// The known restrictions on the values of a key.
 #[derive(Debug, Clone)]
 pub enum SeenKind {
     Number { least: f64, above: bool, most: f64 },
@@ -64,7 +64,7 @@ pub enum SeenKind {
 }
 
 impl SeenKey {
-    /// Adds what another look at the same key knows.
+    /// Adds the information from another request for the same key.
     pub fn merge(&mut self, other: Self) {
         if matches!(self.kind, SeenKind::Other) {
             self.kind = other.kind;
@@ -76,7 +76,7 @@ impl SeenKey {
     }
 }
 
-/// Where each value of a text comes from.
+/// The origin of each value of a text.
 #[derive(Debug)]
 struct ValueSources<'t> {
     files: &'t [PathBuf],
@@ -84,7 +84,7 @@ struct ValueSources<'t> {
 }
 
 impl<'t> ValueSources<'t> {
-    /// The file and the line of a key path, or of the nearest table around it that is anywhere.
+    /// Returns the file and the line of a key path, or of the nearest enclosing table with a known origin.
     fn find(&self, key: &str) -> (&'t Path, usize) {
         let mut key = key;
         loop {
@@ -106,8 +106,8 @@ impl<'t> Problems<'t> {
         Self { text, line_starts, found: Vec::new(), sources: None, seen: None }
     }
 
-    /// As [`Problems::new`], for a text put together from files; `origins` says where the value of each
-    /// key path was written.
+    /// Does the same as [`Problems::new`] for a text that was assembled from files; `origins` gives the origin of the
+    /// value of each key path.
     pub fn of_document(
         text: &'t str,
         files: &'t [PathBuf],
@@ -116,17 +116,17 @@ impl<'t> Problems<'t> {
         Self { sources: Some(ValueSources { files, origins }), ..Self::new(text) }
     }
 
-    /// As [`Problems::new`], and remembers every key that is asked for.
+    /// Does the same as [`Problems::new`], and records all keys that are requested.
     pub fn recording(text: &'t str) -> Self {
         Self { seen: Some(Vec::new()), ..Self::new(text) }
     }
 
-    /// Every key that was asked for, in that order.
+    /// Returns all keys that were requested, in that order.
     pub fn seen(self) -> Vec<SeenKey> {
         self.seen.unwrap_or_default()
     }
 
-    /// Remembers a key, if that is wanted.
+    /// Records a key, where keys are recorded.
     pub fn note(
         &mut self,
         table: &TomlTable<'_>,
@@ -150,7 +150,7 @@ impl<'t> Problems<'t> {
         }
     }
 
-    /// Notes a problem.
+    /// Adds a problem.
     pub fn add(&mut self, place: &FilePlace, what: impl Into<String>, rule: KeyRule<'_>) {
         let (file, line) = self.origin(place);
         self.found.push(Problem {
@@ -163,7 +163,7 @@ impl<'t> Problems<'t> {
         });
     }
 
-    /// Notes what makes the text no TOML, at most once a line: an error often drags others behind it.
+    /// Adds syntax errors, at most one per line, since one error often causes others.
     pub fn add_syntax_errors(&mut self, errors: &[toml::de::Error]) {
         let rule = KeyRule { allowed: "TOML 1.1 (https://toml.io)", fix: "correct the line" };
         let mut last_line = None;
@@ -177,24 +177,24 @@ impl<'t> Problems<'t> {
         }
     }
 
-    /// Whether nothing is wrong so far.
+    /// Returns whether there are no problems so far.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// Where something was written: the line, and the file where it is not the scenario's own.
+    /// Returns the line of a place, and the file where it is not the scenario's own.
     pub fn origin(&self, place: &FilePlace) -> (Option<&'t Path>, usize) {
         let Some(sources) = &self.sources else { return (None, self.line(place.offset)) };
         let (file, line) = sources.find(&place.key);
         ((file != sources.files[0]).then_some(file), line)
     }
 
-    /// The line of a byte, from 1.
+    /// Returns the line of a byte, from 1.
     fn line(&self, offset: usize) -> usize {
         line_of(&self.line_starts, offset)
     }
 
-    /// `given …` with the source text of a value, on one line and not too long.
+    /// Returns `given …` with the source text of a value, on one line and shortened.
     pub(super) fn given(&self, span: Range<usize>) -> String {
         const LONGEST: usize = 60;
         let source = self.text.get(span).unwrap_or_default();
@@ -206,7 +206,7 @@ impl<'t> Problems<'t> {
         format!("given {shown}")
     }
 
-    /// All problems in the order of their lines, each once.
+    /// Returns all distinct problems in the order of their lines.
     pub fn finish(mut self) -> Vec<Problem> {
         self.found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self.found.dedup();
@@ -214,12 +214,12 @@ impl<'t> Problems<'t> {
     }
 }
 
-/// Where each line of a text starts, in bytes.
+/// Returns the byte offset of each line of a text.
 pub fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect()
 }
 
-/// The line of a byte, from 1.
+/// Returns the line of a byte, from 1.
 pub fn line_of(line_starts: &[usize], offset: usize) -> usize {
     line_starts.partition_point(|&start| start <= offset)
 }

@@ -1,4 +1,4 @@
-//! Numbers of a TOML file: allowed ranges and their messages.
+//! Rules for numbers in a TOML file: allowed ranges and messages.
 
 use super::{Field, KeyNeed, KeyRule, Problems, Read, SeenKind, TomlTable};
 use toml::de::DeValue;
@@ -6,9 +6,9 @@ use toml::de::DeValue;
 /// The lower end of an allowed range.
 #[derive(Debug, Clone, Copy)]
 pub enum Least {
-    /// Included.
+    /// An inclusive limit.
     From(f64),
-    /// Excluded.
+    /// An exclusive limit.
     Above(f64),
 }
 
@@ -60,7 +60,7 @@ impl NumberRule {
         table.read(problems, key, need, rule, |value| self.accept(value))
     }
 
-    /// The number, if it is one and allowed.
+    /// Returns the number, if the value is an allowed one.
     pub fn accept(&self, value: &DeValue<'_>) -> Option<f64> {
         real(value).filter(|&number| self.accepts(number))
     }
@@ -107,7 +107,7 @@ impl WholeRule {
     }
 }
 
-/// A number, whole or not.
+/// Returns a number, whole or not.
 pub fn real(value: &DeValue<'_>) -> Option<f64> {
     match value {
         DeValue::Float(float) => float.as_str().parse().ok(),

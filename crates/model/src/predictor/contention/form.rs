@@ -1,4 +1,4 @@
-//! The formulas of a co-location, for prediction and fit alike.
+//! The formulas of a co-location, shared by prediction and fit.
 
 use crate::predictor::solo::longer;
 use serde::{Deserialize, Serialize};
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 pub struct ContentionConstants {
     /// δ in ms: how long a kernel waits for the kernels of one fully coupled co-runner.
     pub delta_ms_per_kernel: f64,
-    /// ρ0: relative slowdown of host copies beside anyone.
+    /// ρ0: relative slowdown of host copies beside any co-runner.
     pub rho0: f64,
     /// ρ1: further relative slowdown of host copies beside a fully coupled co-runner.
     pub rho1: f64,
-    /// ρ: relative slowdown of active GPU time beside anyone.
+    /// ρ: relative slowdown of active GPU time beside any co-runner.
     #[serde(default)]
     pub rho: f64,
-    /// λ: launch time beside one co-runner over launch time alone. A number of the host, not of the GPU.
+    /// λ: launch time beside one co-runner over launch time alone. It depends on the host, not on the GPU.
     #[serde(default = "default_launch")]
     pub launch: f64,
-    /// λ': what each further co-runner adds to λ.
+    /// λ': the increase of λ for each further co-runner.
     #[serde(default = "default_launch_step")]
     pub launch_step: f64,
 }
@@ -33,9 +33,8 @@ fn default_launch_step() -> f64 {
 }
 
 impl ContentionConstants {
-    /// δ, ρ0 and ρ1 of a V100 (750 co-located pairs of four models): for GPU kinds on which nothing
-    /// was measured. λ was measured on two hosts with an A100, as 1.50 and as 1.016; no number is right for
-    /// both, and 1.45 is on the safe side.
+    /// δ, ρ0 and ρ1 of a V100 (750 co-located pairs of four models), for GPU kinds on which nothing was measured. λ was
+    /// measured on two hosts with an A100, as 1.50 and as 1.016. No single value fits both; 1.45 is on the safe side.
     pub const DEFAULT: Self = Self {
         delta_ms_per_kernel: 4.75e-3,
         rho0: 0.03,
@@ -45,7 +44,7 @@ impl ContentionConstants {
         launch_step: 0.02,
     };
 
-    /// λ_n: launch time among n members over launch time alone.
+    /// Returns λ_n: launch time among n members over launch time alone.
     #[must_use]
     #[inline]
     pub fn launch_among(&self, n: usize) -> f64 {
@@ -54,7 +53,7 @@ impl ContentionConstants {
     }
 }
 
-/// What one member brings into a co-location.
+/// The inputs of the formulas for one member.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Share {
     /// t in ms.
@@ -65,29 +64,29 @@ pub(crate) struct Share {
     pub transfer_ms: f64,
     /// Idle time in ms.
     pub idle_ms: f64,
-    /// n_k.
+    /// n_k: number of kernels of a batch.
     pub kernels: f64,
     /// γ for each unit of pressure.
     pub gamma: f64,
-    /// How much more launching slows down for this model in company than for the average one.
+    /// Slowdown of this model's launch time in company, relative to that of the average model.
     pub launch_factor: f64,
 }
 
-/// What the others of a co-location do to a member.
+/// The effects of its co-runners on a member.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Company {
-    /// n.
+    /// n: number of members.
     pub members: usize,
     /// Σ π U of the co-runners.
     pub pressure: f64,
-    /// S.
+    /// S: the coupling sum.
     pub coupling: f64,
-    /// f / F.
+    /// The clock ratio f / F.
     pub phi: f64,
 }
 
 impl Share {
-    /// GPU time and launch time in company, in ms; execution takes the longer of the two.
+    /// Returns GPU time and launch time in company, in ms; execution takes the longer of the two.
     #[inline]
     pub(crate) fn slowed(&self, constants: &ContentionConstants, company: &Company) -> [f64; 2] {
         let active = (self.time_ms - self.idle_ms).max(0.0);
@@ -99,14 +98,14 @@ impl Share {
         [gpu_ms, self.launch_ms * constants.launch_among(company.members) * factor]
     }
 
-    /// Execution of a batch in ms, without host copies.
+    /// Returns the execution time of a batch in ms, without host copies.
     #[inline]
     pub(crate) fn execution_ms(&self, constants: &ContentionConstants, company: &Company) -> f64 {
         let [gpu_ms, launch_ms] = self.slowed(constants, company);
         longer(gpu_ms, launch_ms)
     }
 
-    /// Host copies in ms, both ways, in a co-location of `n` members.
+    /// Returns the time of host copies in ms, both ways, in a co-location of `n` members.
     #[inline]
     pub(crate) fn copies_ms(
         &self,

@@ -11,18 +11,18 @@
 //! throughput = b / (execution + copies back)
 //! ```
 //! Symbols: t GPU time alone at full clock, l launch time, tr host copies, U pressure, phi = f / F (all in
-//! [`solo`](super::solo)); idle the time of a batch in which no kernel of it runs; n_k its kernels;
-//! γ the slowdown for each unit of the co-runners' pressure, which stands for their use of caches and
-//! memory; π how much the pressure of one model disturbs others compared with that of the average model
-//! (1 unless co-located runs tell); δ the delay of a kernel by one fully coupled co-runner; ρ0 and ρ1 the
-//! slowdown of host copies, and ρ that of everything where copies are not known apart.
+//! [`solo`](super::solo)); idle the time of a batch in which none of its kernels runs; n_k its number of kernels; γ the
+//! slowdown for each unit of the co-runners' pressure, which stands for their use of caches and memory; π how much the
+//! pressure of one model disturbs others, relative to the average model (1 unless co-located runs determine it); δ the
+//! delay of a kernel by one fully coupled co-runner; ρ0 and ρ1 the slowdown of host copies; ρ the slowdown of
+//! everything where copies are not known separately.
 //!
-//! Shares that sum to more than 100 % are not kept apart: everybody gets its fair part 100 / Σ r of its share,
-//! and kernels wait for nobody (S = 0).
+//! Where shares sum to more than 100 %, the SMs of the members overlap: every member gets 100 / Σ r of its share, and
+//! kernels do not wait for each other (S = 0).
 //!
-//! With non-negative numbers and shares that sum to at most 100 %, latency never rises with the own share
-//! and never falls when the own batch, the batch or the share of a co-runner, or the number of members
-//! grows. Docs: `docs/predictor.md`.
+//! With non-negative numbers and shares that sum to at most 100 %, latency never rises with the member's own share and
+//! never falls when its own batch, the batch or the share of a co-runner, or the number of members grows. Docs:
+//! `docs/predictor.md`.
 
 mod form;
 
@@ -38,14 +38,14 @@ use serde::{Deserialize, Serialize};
 /// The name by which users choose the predictor.
 pub const NAME: &str = "contention";
 
-/// The coupling of two models that were not measured together: the conservative end.
+/// The coupling of two models that were not measured together: the conservative extreme.
 pub const UNKNOWN_COUPLING: f64 = 1.0;
 
-/// How much the kernels of two models delay each other.
+/// The strength with which the kernels of two models delay each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coupling {
-    /// The two models, in alphabetic order; the same twice for two copies of one model.
+    /// The two models, in alphabetical order; the same name twice for two copies of one model.
     pub models: [ModelName; 2],
     /// s: from 0 (never) to about 1 (every kernel waits).
     pub strength: f64,
@@ -63,7 +63,7 @@ pub struct ContentionModel {
     pub gamma: f64,
     /// π: how much the pressure of this model disturbs others, 1 for the average model.
     pub pressure: f64,
-    /// How much more launching slows down for this model in company than for the average one (1).
+    /// Slowdown of this model's launch time in company, relative to that of the average model (1).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub launch_factor: f64,
 }
@@ -84,13 +84,13 @@ pub struct ContentionCoefficients {
     pub clock: ClockLaw,
     /// The other numbers of the GPU kind.
     pub constants: ContentionConstants,
-    /// Numbers of each model.
+    /// The fitted numbers of each model.
     pub models: Vec<ContentionModel>,
-    /// Known couplings; all others are [`UNKNOWN_COUPLING`].
+    /// Known couplings; all other pairs have [`UNKNOWN_COUPLING`].
     pub couplings: Vec<Coupling>,
-    /// How far predictions may be off.
+    /// The error bounds of predictions.
     pub bounds: ErrorBounds,
-    /// What was not measured on this GPU kind and changes every prediction of a co-location.
+    /// Assumptions that were not measured on this GPU kind and change every prediction of a co-location.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assumed: Vec<String>,
 }
@@ -105,7 +105,7 @@ pub struct ContentionPredictor {
 }
 
 impl ContentionPredictor {
-    /// Puts fitted numbers to use.
+    /// Creates a predictor from fitted numbers.
     #[must_use]
     pub fn new(kind: GpuKind, coefficients: ContentionCoefficients) -> Self {
         let models = coefficients.models.iter().map(|m| m.solo.clone()).collect();
@@ -114,26 +114,26 @@ impl ContentionPredictor {
         Self { solo, coefficients, coupling }
     }
 
-    /// The fitted numbers.
+    /// Returns the fitted numbers.
     #[must_use]
     pub fn coefficients(&self) -> &ContentionCoefficients {
         &self.coefficients
     }
 
-    /// The models alone.
+    /// Returns the models alone.
     #[must_use]
     pub fn solo(&self) -> &SoloModels {
         &self.solo
     }
 
-    /// s of two models.
+    /// Returns the coupling s of two models.
     #[must_use]
     #[inline]
     pub fn coupling(&self, a: ModelId, b: ModelId) -> f64 {
         self.coupling[a.index() * self.solo.names().len() + b.index()]
     }
 
-    /// The part of its share that every member gets: 1, unless the shares sum to more than 100 %.
+    /// Returns the part of its share that every member gets: 1, unless the shares sum to more than 100 %.
     fn part_of_share(members: &[Member]) -> f64 {
         let total_pct: f64 = members.iter().map(|member| member.sm.get()).sum();
         if total_pct > 100.0 + 1e-6 { 100.0 / total_pct } else { 1.0 }
@@ -144,7 +144,7 @@ impl ContentionPredictor {
         if part < 1.0 { self.solo.term_of_part(member, part) } else { self.solo.term(member) }
     }
 
-    /// A member with its terms, as the formulas take it.
+    /// Returns a member with its terms, as input of the formulas.
     #[inline]
     fn share(&self, member: &Member, time_ms: f64, launch_ms: f64) -> Share {
         let model = &self.coefficients.models[member.model.index()];
@@ -159,7 +159,7 @@ impl ContentionPredictor {
         }
     }
 
-    /// GPU time and launch time of one member in company, in ms.
+    /// Returns GPU time and launch time of one member in company, in ms.
     fn slowed(&self, members: &[Member], of: usize) -> [f64; 2] {
         let part = Self::part_of_share(members);
         let own = self.term(&members[of], part);
@@ -185,7 +185,7 @@ impl ContentionPredictor {
         share.slowed(&self.coefficients.constants, &company)
     }
 
-    /// S of one member.
+    /// Returns the coupling sum S of one member.
     #[inline]
     fn coupling_sum(&self, members: &[Member], of: usize) -> f64 {
         let width = self.solo.names().len();
@@ -206,7 +206,7 @@ fn coupling_matrix(names: &[ModelName], couplings: &[Coupling]) -> Vec<f64> {
     matrix
 }
 
-/// All items but one.
+/// Iterates over all items but one.
 #[inline]
 fn others<T>(items: &[T], but: usize) -> impl Iterator<Item = &T> {
     items[..but].iter().chain(&items[but + 1..])
@@ -223,8 +223,8 @@ impl Predictor for ContentionPredictor {
         out.members.clear();
         let mut demand_w = self.solo.kind().idle_power.get();
         let part = Self::part_of_share(members);
-        // First pass: what each member puts on the GPU. `gpu_ms` holds t, `feedback_ms` l and `load_ms` π U
-        // until the passes below have used them.
+        // First pass: the load of each member. `gpu_ms` holds t, `feedback_ms` l and `load_ms` π U until the passes
+        // below have used them.
         for member in members {
             let term = self.term(member, part);
             demand_w += self.solo.power_w(&term);

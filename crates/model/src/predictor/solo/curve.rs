@@ -3,15 +3,15 @@
 use libm::pow;
 use serde::{Deserialize, Serialize};
 
-/// The exponent of the p-norm: between a sum (1) and a maximum (∞). 1.2 fits the four models of the
-/// V100 profile best, and hardly differs between them.
+/// The exponent of the p-norm: between a sum (1) and a maximum (∞). 1.2 fits the four models of the V100 profile best,
+/// and the best value hardly differs between them.
 pub const P_NORM: f64 = 1.2;
 
-/// The smooth maximum (xᵍ + yᵍ)^(1/q) with q = 8 of two times that are not negative.
+/// Returns the smooth maximum (xᵍ + yᵍ)^(1/q) with q = 8 of two non-negative times.
 ///
-/// Launching kernels and running them overlap, so a batch takes about as long as the longer of the two.
-/// Exponents from 6 to 16 fit measured latencies alike; 2 does not. Eighth powers and roots need only
-/// products and square roots, which every machine rounds alike.
+/// Launching and running kernels overlap, so a batch takes about as long as the longer of the two. Exponents from 6 to
+/// 16 fit measured latencies equally well; 2 does not. Eighth powers and roots need only products and square roots,
+/// which every machine rounds in the same way.
 #[must_use]
 #[inline]
 pub fn longer(x: f64, y: f64) -> f64 {
@@ -36,17 +36,17 @@ pub fn longer(x: f64, y: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoloCurve {
-    /// a in ms: what the kernels of one batch take however many SMs there are (launch latency, the
-    /// longest dependent chain).
+    /// a in ms: the time that the kernels of one batch take however many SMs there are (launch latency, the longest
+    /// dependent chain).
     pub a_ms: f64,
     /// w in ms · % for one request: work that the SMs share.
     pub w_ms_pct: f64,
-    /// g in ms · %: work of a batch that does not grow with it (loading weights).
+    /// g in ms · %: work of a batch that does not grow with its size (loading weights).
     pub g_ms_pct: f64,
-    /// d in ms for one request: work that no further SM speeds up (memory bandwidth).
+    /// d in ms for one request: work that more SMs do not speed up (memory bandwidth).
     pub d_ms: f64,
-    /// l in ms: what the host needs to launch the kernels of one batch, whatever its size and share; 0
-    /// where kernels are launched faster than they run (compiled engines, CUDA graphs).
+    /// l in ms: the time that the host needs to launch the kernels of one batch, whatever its size and share; 0 where
+    /// kernels are launched faster than they run (compiled engines, CUDA graphs).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub launch_ms: f64,
 }
@@ -56,26 +56,26 @@ fn is_zero(value: &f64) -> bool {
 }
 
 impl SoloCurve {
-    /// t in ms for `batch` requests and a granted share of `sm_pct` percent.
+    /// Returns t in ms for `batch` requests and a granted share of `sm_pct` percent.
     #[must_use]
     pub fn time_ms(&self, batch: f64, sm_pct: f64) -> f64 {
         let shared = pow(self.a_ms, P_NORM) + pow(self.w_ms_pct * batch / sm_pct, P_NORM);
         pow(shared, 1.0 / P_NORM) + self.g_ms_pct / sm_pct + self.d_ms * batch
     }
 
-    /// Latency alone in ms, without host copies: the smooth maximum of GPU time and launch time.
+    /// Returns the latency alone in ms, without host copies: the smooth maximum of GPU time and launch time.
     #[must_use]
     pub fn latency_ms(&self, batch: f64, sm_pct: f64) -> f64 {
         longer(self.time_ms(batch, sm_pct), self.launch_ms)
     }
 
-    /// The largest e0 / e1 for which the pressure (e0 + e1 b) / L never falls when the batch grows, with
-    /// L the latency alone.
+    /// Returns the largest e0 / e1 for which the pressure (e0 + e1 b) / L never falls when the batch grows, where L is
+    /// the latency alone.
     ///
     /// ```text
     /// d/db (e0 + e1 b) / L ≥ 0   ⇔   e0 / e1 ≤ L / L' − b
     /// ```
-    /// L is convex in b, so the right-hand side falls in b; for large batches L is t, and it tends to
+    /// L is convex in b, so the right-hand side falls in b. For large batches L is t, and the right-hand side tends to
     /// (g / r) / (w / r + d), which is least at the whole GPU: g / (w + 100 d).
     #[must_use]
     pub fn largest_fixed_energy(&self) -> f64 {

@@ -1,4 +1,4 @@
-//! A model alone on the GPU: GPU time, power, host copies; shared by all predictors but `igniter`.
+//! A model alone on the GPU: GPU time, power and host copies. Shared by all predictors but `igniter`.
 //!
 //! ```text
 //! r   = the requested share, rounded up to allocation units and limited to the whole GPU
@@ -10,12 +10,12 @@
 //! phi = f / F = 1 − κ max(0, P_idle + Σ P − P_cap)        clock under the power cap
 //! latency alone = tr + N(t / phi, l)
 //! ```
-//! `smooth` and l are [`SoloCurve`], `waves` is 1 without a kernel list ([`Waves`]), and `measured` is 1
-//! without measured solo latencies ([`Correction`]). U is the dynamic power P in W where power was
-//! measured, and stands in for it otherwise ([`PressureUnit`]). It keeps the smooth time, or latency
-//! would not be monotone in the batch size of a co-runner.
+//! `smooth` and l are [`SoloCurve`], `waves` is 1 without a kernel list ([`Waves`]), and `measured` is 1 without
+//! measured solo latencies ([`Correction`]). U is the dynamic power P in W where power was measured, and a substitute
+//! for it otherwise ([`PressureUnit`]). It is computed from the smooth time; otherwise latency would not be monotone in
+//! the batch size of a co-runner.
 //!
-//! [`SoloModels`] tabulates t, l and U for every batch size and unit, so that a look-up costs a few ns.
+//! [`SoloModels`] tabulates t, l and U for every batch size and unit, so that a lookup takes a few ns.
 
 mod curve;
 mod models;
@@ -32,15 +32,14 @@ use crate::domain::ModelName;
 use crate::units::{BatchSize, Bytes, Milliseconds, SmUnits};
 use serde::{Deserialize, Serialize};
 
-/// Over which distance of ln(batch) measured deviations from the curve are alike. Deviations are mostly
-/// steps of whole waves, so only close neighbours share them: 16 and 17 requests most of it, 8 and 12
-/// nothing.
+/// The correlation length, in ln(batch), of measured deviations from the curve. Deviations are mostly steps of whole
+/// waves, so only close neighbours share them: 16 and 17 requests share most of a deviation, 8 and 12 nothing.
 const CORRELATION_OF_BATCH: f64 = 0.12;
 
-/// The same for ln(share): 50 and 52.5 % share most of it, 50 and 60 % half.
+/// The correlation length in ln(share): 50 and 52.5 % share most of a deviation, 50 and 60 % half of it.
 const CORRELATION_OF_SHARE: f64 = 0.15;
 
-/// The correlation of the deviations from the curve at two configurations, from 0 to 1.
+/// Returns the correlation of the deviations from the curve at two configurations, from 0 to 1.
 #[must_use]
 pub fn deviation_correlation(a: (BatchSize, SmUnits), b: (BatchSize, SmUnits)) -> f64 {
     table::nearness(a.0.get(), b.0.get(), CORRELATION_OF_BATCH)
@@ -57,44 +56,44 @@ pub fn deviation_correlation(a: (BatchSize, SmUnits), b: (BatchSize, SmUnits)) -
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Correction {
-    /// b_i.
+    /// b_i: the measured batch size.
     pub batch: BatchSize,
-    /// u_i.
+    /// u_i: the measured share in units.
     pub units: SmUnits,
-    /// The weight, without a unit.
+    /// The weight (dimensionless).
     pub weight: f64,
 }
 
-/// What stands for a model's use of the memory system. All models of a GPU kind have the same.
+/// The quantity that represents a model's use of the memory system. All models of a GPU kind use the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PressureUnit {
     /// Dynamic power in W.
     #[default]
     Power,
-    /// The mean of L2 and DRAM utilisation while a kernel runs, as a fraction, times the part of the time in
-    /// which one does.
+    /// The mean of L2 and DRAM utilisation while a kernel runs, as a fraction, times the fraction of time in which a
+    /// kernel runs.
     Utilisation,
-    /// Requests per second over the most that the model reaches alone.
+    /// Requests per second, relative to the maximum that the model reaches alone.
     Throughput,
-    /// The part of all SMs' time that the model's work takes.
+    /// The part of the time of all SMs that the model's work takes.
     Share,
 }
 
 impl PressureUnit {
-    /// The unit of e0 and e1 in reports.
+    /// Returns the unit of e0 and e1 in reports.
     #[must_use]
     pub fn of_load(self) -> &'static str {
         if self == Self::Power { "mJ" } else { "ms" }
     }
 
-    /// The unit of γ in reports.
+    /// Returns the unit of γ in reports.
     #[must_use]
     pub fn of_gamma(self) -> &'static str {
         if self == Self::Power { "1/W" } else { "1" }
     }
 
-    /// What it is, for messages.
+    /// Returns a description of the quantity, for messages.
     #[must_use]
     pub fn described(self) -> &'static str {
         match self {
@@ -113,27 +112,27 @@ pub struct SoloCoefficients {
     pub name: ModelName,
     /// GPU time and launch time.
     pub curve: SoloCurve,
-    /// What `load` is measured in.
+    /// The unit of `load`.
     #[serde(default)]
     pub pressure_unit: PressureUnit,
-    /// e0 for a batch and e1 for a request: pressure times time, in mJ above the idle power where pressure
-    /// is power, else in ms.
+    /// e0 for each batch and e1 for each request: pressure times time, in mJ above the idle power where pressure is
+    /// power, else in ms.
     #[serde(alias = "energy_mj")]
     pub load: [f64; 2],
-    /// c0 in ms for a batch and c1 in ms for a request.
+    /// c0 for each batch and c1 for each request, in ms.
     pub transfer_ms: [f64; 2],
-    /// The part of the copies that goes to the GPU, from 0 to 1; the rest comes back.
+    /// The part of the copy time that goes to the GPU, from 0 to 1; the rest goes back to the host.
     pub load_part: f64,
-    /// n_k: kernels that one batch launches.
+    /// n_k: number of kernels that one batch launches.
     pub kernels: u32,
-    /// Time within a batch in which no kernel of it runs.
+    /// Time within a batch in which none of its kernels runs.
     pub idle_ms: Milliseconds,
     /// Device memory of one server process, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<Bytes>,
     /// The measured range.
     pub validity: Validity,
-    /// Steps by whole waves of thread blocks, where a kernel list is known.
+    /// The steps due to whole waves of thread blocks, where a kernel list is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waves: Option<Waves>,
     /// Measured deviations from the curve, where solo latencies are known.
@@ -145,13 +144,13 @@ pub struct SoloCoefficients {
 }
 
 impl SoloCoefficients {
-    /// Pressure times time of a batch: its energy above the idle power in mJ where pressure is power.
+    /// Returns pressure times time of a batch: its energy above the idle power in mJ, where pressure is power.
     #[must_use]
     pub fn load(&self, batch: u32) -> f64 {
         self.load[0] + self.load[1] * f64::from(batch)
     }
 
-    /// Copies of a batch to the GPU and back, in ms.
+    /// Returns the time of the copies of a batch to the GPU and back, in ms.
     #[must_use]
     pub fn transfer(&self, batch: BatchSize) -> f64 {
         self.transfer_ms[0] + self.transfer_ms[1] * batch.as_f64()
@@ -167,12 +166,11 @@ pub struct ClockLaw {
 }
 
 impl ClockLaw {
-    /// Up to this relative loss the clock is linear in the demand, as measured; beyond it the law goes
-    /// on as a hyperbola of the same value and slope, so that the clock stays positive and latency
-    /// monotone however absurd the demand is.
+    /// The relative loss up to which the clock is linear in the demand, as measured. Beyond it the law continues as a
+    /// hyperbola of the same value and slope, so that the clock stays positive and latency monotone for any demand.
     const LINEAR_UP_TO: f64 = 0.25;
 
-    /// f / F at a demand of `excess_w` above the cap (negative: below it).
+    /// Returns f / F at a demand of `excess_w` above the cap (negative: below it).
     #[must_use]
     #[inline]
     pub fn ratio(&self, excess_w: f64) -> f64 {

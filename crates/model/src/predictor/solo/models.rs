@@ -18,7 +18,7 @@ pub struct SoloModels {
     watts_per_pressure: f64,
 }
 
-/// The units that a GPU grants for a share: rounded up, at least one, at most all.
+/// Returns the units that a GPU grants for a share: rounded up, at least one, at most all.
 #[must_use]
 #[inline]
 pub fn granted_units(kind: &GpuKind, sm: SmPercent) -> SmUnits {
@@ -44,51 +44,51 @@ impl SoloModels {
         Self { kind, clock, names, models, tables, watts_per_pressure }
     }
 
-    /// The GPU kind.
+    /// Returns the GPU kind.
     #[must_use]
     pub fn kind(&self) -> &GpuKind {
         &self.kind
     }
 
-    /// The clock under the power cap.
+    /// Returns the clock law under the power cap.
     #[must_use]
     pub fn clock(&self) -> ClockLaw {
         self.clock
     }
 
-    /// The models' names, in the order of [`ModelId`](crate::domain::ModelId).
+    /// Returns the models' names, in the order of [`ModelId`](crate::domain::ModelId).
     #[must_use]
     pub fn names(&self) -> &[ModelName] {
         &self.names
     }
 
-    /// The fitted numbers of each model.
+    /// Returns the fitted numbers of each model.
     #[must_use]
     pub fn coefficients(&self) -> &[SoloCoefficients] {
         &self.models
     }
 
-    /// The units that the GPU grants for a share: rounded up, at least one, at most all.
+    /// Returns the units that the GPU grants for a share: rounded up, at least one, at most all.
     #[must_use]
     #[inline]
     pub fn granted(&self, sm: SmPercent) -> SmUnits {
         granted_units(&self.kind, sm)
     }
 
-    /// What the models' pressure is measured in.
+    /// Returns the quantity that the models' pressure is measured in.
     #[must_use]
     pub fn pressure_unit(&self) -> PressureUnit {
         self.models.first().map_or(PressureUnit::Power, |m| m.pressure_unit)
     }
 
-    /// Dynamic power of a member in W; 0 where power was not measured.
+    /// Returns the dynamic power of a member in W; 0 where power was not measured.
     #[must_use]
     #[inline]
     pub fn power_w(&self, term: &SoloTerm) -> f64 {
         self.watts_per_pressure * term.pressure
     }
 
-    /// The terms of a member whose shares are not kept apart from its co-runners': it has `part` of its
+    /// Returns the terms of a member whose SMs overlap with those of its co-runners, so that it gets only `part` of its
     /// share.
     #[must_use]
     pub fn term_of_part(&self, member: &Member, part: f64) -> SoloTerm {
@@ -97,10 +97,10 @@ impl SoloModels {
         self.tables[model].at_share(&self.models[model], member.batch.get(), sm_pct)
     }
 
-    /// GPU time, launch time and pressure of a member.
+    /// Returns GPU time, launch time and pressure of a member.
     ///
     /// # Panics
-    /// When its model is none of [`SoloModels::names`].
+    /// When its model is not one of [`SoloModels::names`].
     #[must_use]
     #[inline]
     pub fn term(&self, member: &Member) -> SoloTerm {
@@ -109,14 +109,14 @@ impl SoloModels {
         self.tables[model].term(&self.models[model], member.batch.get(), units.get())
     }
 
-    /// f / F at a power demand of the whole GPU.
+    /// Returns f / F at a power demand of the whole GPU.
     #[must_use]
     #[inline]
     pub fn clock_ratio(&self, demand_w: f64) -> f64 {
         self.clock.ratio(demand_w - self.kind.power_cap.get())
     }
 
-    /// Execution of a member that has the GPU for itself, at the clock that its own power leaves, in ms:
+    /// Returns the execution time of a member alone on the GPU, at the clock that its own power allows, in ms. This is
     /// its latency without host copies.
     #[must_use]
     pub fn alone_ms(&self, member: &Member) -> f64 {
@@ -125,8 +125,8 @@ impl SoloModels {
         longer(term.time_ms / phi, term.launch_ms)
     }
 
-    /// The terms behind a measured solo latency: GPU time and launch time, moved together until the member
-    /// alone takes that long. `None` when the copies alone take longer than that.
+    /// Returns the terms that explain a measured solo latency: GPU time and launch time are moved together until the
+    /// predicted latency alone equals it. `None` when the copies alone take at least that long.
     #[must_use]
     pub fn term_from_latency(&self, member: &Member, latency_ms: f64) -> Option<SoloTerm> {
         let mut term = self.term(member);
@@ -142,7 +142,8 @@ impl SoloModels {
         }
         let SoloTerm { time_ms, launch_ms, .. } = term;
         let part = part_of_launch(launch_ms, longer(time_ms, launch_ms));
-        // ln N moves by (1 − part) of what moves ln t, and by part of what moves ln l, which is part of that.
+        // If ln t moves by x, ln l moves by part · x. N follows t with weight (1 − part) and l with weight part, so ln
+        // N moves by (1 − part + part²) · x.
         let slope = 1.0 - part + part * part;
         let mut moved = 0.0;
         for _ in 0..8 {
@@ -154,19 +155,19 @@ impl SoloModels {
         Some(term)
     }
 
-    /// Whether a member lies in the measured range of its model.
+    /// Returns whether a member lies in the measured range of its model.
     #[must_use]
     pub fn is_measured(&self, member: &Member) -> bool {
         self.models[member.model.index()].validity.contains(member)
     }
 
-    /// The largest measured batch size of a model.
+    /// Returns the largest measured batch size of a model.
     #[must_use]
     pub fn max_batch(&self, model: crate::domain::ModelId) -> BatchSize {
         self.models[model.index()].validity.batch[1]
     }
 
-    /// Sets power and clock of a co-location.
+    /// Sets power and clock of a co-location, and returns the clock ratio f / F.
     #[inline]
     pub(in crate::predictor) fn set_power(
         &self,

@@ -3,23 +3,23 @@
 use super::{CORRELATION_OF_BATCH, CORRELATION_OF_SHARE, Correction, SoloCoefficients};
 use libm::{exp, log};
 
-/// What a member puts on the GPU when nobody slows it down.
+/// The terms of a member that no co-runner slows down.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SoloTerm {
     /// GPU time of a batch at full clock, in ms.
     pub time_ms: f64,
-    /// Launch time of a batch, in ms; 0 where the GPU always leads.
+    /// Launch time of a batch, in ms; 0 where launching never limits the model.
     pub launch_ms: f64,
     /// Pressure on the GPU with back-to-back batches, in the unit of [`PressureUnit`](super::PressureUnit).
     pub pressure: f64,
 }
 
-/// Of the relative fall of the smooth curve from one unit to the next, at least this part (as an
-/// exponent) remains after corrections. Without it a flat step of a correction would let latency rise
-/// with the own share, because the smooth curve's power still rises there and lowers the clock.
+/// The least part (as an exponent) of the relative fall of the smooth curve from one unit to the next that remains
+/// after corrections. Without this limit, a flat step of a correction would let latency rise with the member's own
+/// share, because the power of the smooth curve still rises there and lowers the clock.
 const LEAST_FALL: f64 = 0.5;
 
-/// Beyond the measured batch sizes the table goes on up to this multiple of the largest one.
+/// Beyond the measured batch sizes, the table continues up to this multiple of the largest one.
 const ROWS_PER_MEASURED_BATCH: u32 = 2;
 
 /// Terms for batch sizes 1 … rows and units 1 … units.
@@ -31,13 +31,14 @@ pub(super) struct TermTable {
 }
 
 impl TermTable {
-    /// Evaluates the corrected curve everywhere, and moves what would break monotony. GPU times are lifted:
+    /// Evaluates the corrected curve at all points, and adjusts values that would violate monotonicity. GPU times are
+    /// raised:
     ///
     /// ```text
     /// t(b, u) = max( corrected(b, u), t(b − 1, u), t(b, u + 1) · (smooth(b, u) / smooth(b, u + 1))^½ )
     /// ```
-    /// Launch times and pressures are noisy rather than stepped, so they take the middle between the least
-    /// monotone table above them and the largest one below them.
+    /// Launch times and pressures are noisy rather than stepped, so they get the middle between the least monotone
+    /// table above them and the largest monotone table below them.
     pub(super) fn new(model: &SoloCoefficients, units: u32) -> Self {
         let rows = model.validity.batch[1].get() * ROWS_PER_MEASURED_BATCH;
         let width = units as usize;
@@ -90,7 +91,7 @@ impl TermTable {
         Self { units, rows, terms }
     }
 
-    /// The terms of a batch size and a share of `unit` units, from 1 to the whole GPU.
+    /// Returns the terms of a batch size and a share of `unit` units, from 1 to the whole GPU.
     #[inline]
     pub(super) fn term(&self, model: &SoloCoefficients, batch: u32, unit: u32) -> SoloTerm {
         if batch <= self.rows {
@@ -100,7 +101,7 @@ impl TermTable {
         }
     }
 
-    /// Past the table the last row's correction stays.
+    /// Computes terms beyond the table, with the correction of its last row.
     #[cold]
     fn beyond(&self, model: &SoloCoefficients, batch: u32, unit: u32) -> SoloTerm {
         let sm_pct = percent(unit, self.units);
@@ -108,9 +109,8 @@ impl TermTable {
         last.moved(model, [self.rows, batch], [sm_pct, sm_pct])
     }
 
-    /// The terms of a share in percent that need not be a whole number of units, for GPUs whose shares
-    /// are not kept apart: between units the logarithms are interpolated, and below one unit the curve goes
-    /// on.
+    /// Returns the terms of a share in percent that need not be a whole number of units, for GPUs on which the SMs of
+    /// members overlap. Between units the logarithms are interpolated; below one unit the curve is continued.
     #[cold]
     pub(super) fn at_share(&self, model: &SoloCoefficients, batch: u32, sm_pct: f64) -> SoloTerm {
         let exact = (sm_pct * f64::from(self.units) / 100.0).min(f64::from(self.units));
@@ -142,7 +142,7 @@ impl TermTable {
 }
 
 impl SoloTerm {
-    /// The term at another batch size and share, with the corrections that it has here.
+    /// Returns the term at another batch size and share, with the same corrections as here.
     fn moved(self, model: &SoloCoefficients, batch: [u32; 2], sm_pct: [f64; 2]) -> Self {
         let curve = &model.curve;
         let time = |i: usize| curve.time_ms(f64::from(batch[i]), sm_pct[i]);
@@ -157,20 +157,20 @@ impl SoloTerm {
     }
 }
 
-/// How much of a relative change of the latency a launch time takes over: (l / L)⁸, which is near 1 where
-/// launching leads and near 0 where the GPU does.
+/// Returns the part of a relative change of the latency that the launch time takes over: (l / L)⁸, which is near 1
+/// where launching dominates and near 0 where the GPU time does.
 pub(super) fn part_of_launch(launch_ms: f64, alone_ms: f64) -> f64 {
     let ratio = launch_ms / alone_ms;
     let fourth = ratio * ratio * ratio * ratio;
     fourth * fourth
 }
 
-/// Makes positive values (rows of `width` units, by batch size) rise with the batch, and rise or fall with the
-/// units: the geometric mean of the least such table above them and the largest one below them, which both
-/// have that order.
+/// Makes positive values (rows of `width` units, by batch size) rise with the batch, and rise or fall with the units.
+/// Each value becomes the geometric mean of the least such table above all values and the largest such table below
+/// them; both tables have that order.
 fn order(values: &mut [f64], width: usize, rises_with_units: bool) {
     let rows = values.len() / width;
-    // Places in the order in which values must not fall.
+    // Indexes in the order in which values must not fall.
     let place = |row: usize, column: usize| {
         row * width + if rises_with_units { column } else { width - 1 - column }
     };
@@ -202,12 +202,12 @@ fn order(values: &mut [f64], width: usize, rises_with_units: bool) {
     }
 }
 
-/// A number of units in percent of the GPU.
+/// Converts a number of units to percent of the GPU.
 pub(super) fn percent(unit: u32, units: u32) -> f64 {
     f64::from(unit) * 100.0 / f64::from(units)
 }
 
-/// The sum of the corrections' weights at every batch size and unit; the two factors of the kernel are
+/// The sums of the corrections' weighted terms at every batch size and unit. The two factors of the kernel are
 /// evaluated once for each row and column.
 struct CorrectionGrid {
     weights: Vec<f64>,
@@ -238,7 +238,7 @@ impl CorrectionGrid {
     }
 }
 
-/// exp(−½ (ln(x / y) / length)²).
+/// Returns exp(−½ (ln(x / y) / length)²).
 pub(super) fn nearness(x: u32, y: u32, length: f64) -> f64 {
     let distance = log(f64::from(x) / f64::from(y)) / length;
     exp(-0.5 * distance * distance)

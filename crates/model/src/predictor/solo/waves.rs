@@ -1,4 +1,4 @@
-//! Wave quantisation: kernels run in whole waves of thread blocks, so time has steps in batch and share.
+//! Wave quantisation: kernels run in whole waves of thread blocks, so GPU time is a step function of batch and share.
 //!
 //! ```text
 //! blocks(b)  = ⌈B b / b0⌉,                 or B ⌈b/q⌉ / ⌈b0/q⌉ for a kernel whose blocks take q requests
@@ -8,13 +8,13 @@
 //! ratio      = (W / smooth fit of W)^½
 //! ```
 //! B, d and b0 are the blocks, the duration and the batch size at which the kernel was recorded, on n0
-//! SMs. A partly filled SM is faster than a full one, but not below half of a wave. The exponent ½ is
-//! there because waves of consecutive kernels overlap in part.
+//! SMs. A partly filled SM is faster than a full one, but counts as at least half a wave. The exponent is ½ because
+//! waves of consecutive kernels partly overlap.
 
 use super::SoloCurve;
 use serde::{Deserialize, Serialize};
 
-/// One kernel of a model as the wave count needs it.
+/// One kernel of a model, as input of the wave count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WaveKernel {
@@ -22,9 +22,9 @@ pub struct WaveKernel {
     pub duration_ms: f64,
     /// Thread blocks at the recorded batch size.
     pub blocks: u32,
-    /// How many blocks of it an SM runs at once.
+    /// Number of its blocks that an SM runs at once.
     pub blocks_per_sm: u32,
-    /// How many requests one block handles; `None` where blocks grow in proportion to the batch.
+    /// Number of requests that one block handles; `None` where blocks grow in proportion to the batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_block: Option<u32>,
 }
@@ -33,9 +33,9 @@ pub struct WaveKernel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waves {
-    /// b0.
+    /// b0: the batch size at which the kernels were recorded.
     pub batch: u32,
-    /// n0: SMs of the share at which the kernels were recorded.
+    /// n0: number of SMs of the share at which the kernels were recorded.
     pub sms: u32,
     /// The kernels, in launch order.
     pub kernels: Vec<WaveKernel>,
@@ -44,7 +44,8 @@ pub struct Waves {
 }
 
 impl WaveKernel {
-    /// In 64 bits: a kernel of 2³¹ blocks is what a GPU can launch, and batches multiply it.
+    /// Returns the number of blocks at a batch size, in 64 bits: a GPU can launch a kernel of 2³¹ blocks, and batches
+    /// multiply that number.
     fn blocks_at(&self, batch: u32, recorded: u32) -> u64 {
         let (batch, recorded) = match self.requests_per_block {
             None => (batch, recorded),
@@ -53,7 +54,7 @@ impl WaveKernel {
         (u64::from(self.blocks) * u64::from(batch)).div_ceil(u64::from(recorded))
     }
 
-    /// g(⌈blocks / sms⌉).
+    /// Returns the number of waves, g(⌈blocks / sms⌉).
     #[expect(clippy::cast_precision_loss, reason = "far fewer waves than 2^53")]
     fn waves(&self, blocks: u64, sms: u32) -> f64 {
         let on_busiest = blocks.div_ceil(u64::from(sms));
@@ -66,7 +67,7 @@ impl WaveKernel {
 }
 
 impl Waves {
-    /// W in ms for a batch size on a number of SMs.
+    /// Returns W in ms for a batch size on a number of SMs.
     #[must_use]
     pub fn time_ms(&self, batch: u32, sms: u32) -> f64 {
         let of = |k: &WaveKernel| {
@@ -76,7 +77,7 @@ impl Waves {
         self.kernels.iter().map(of).sum()
     }
 
-    /// By how much the steps lift (> 1) or lower (< 1) the GPU time at this point; `sm_pct` is the
+    /// Returns the factor by which the steps raise (> 1) or lower (< 1) the GPU time at this point; `sm_pct` is the
     /// granted share and `sms` the SMs that it stands for.
     #[must_use]
     pub fn ratio(&self, batch: u32, sm_pct: f64, sms: u32) -> f64 {

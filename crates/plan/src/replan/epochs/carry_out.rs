@@ -1,4 +1,4 @@
-//! How a plan becomes servers and GPUs of the run's timeline, and actions that a reader can follow.
+//! The conversion of a plan to servers and GPUs of the timeline of the run, and to readable actions.
 
 use super::super::handover::{Deed, End, Handover, Start, StayingServer, reason};
 use super::super::layout::{GpuServers, ReplanServer};
@@ -7,14 +7,14 @@ use igniter_model::domain::{GpuId, Placement, ServerSetting, TimelineGpu, Timeli
 use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond, SmUnits};
 
 impl PlannedRun<'_, '_> {
-    /// The machines with the numbers of their GPUs.
+    /// Returns the machines with the numbers of their GPUs in the timeline.
     pub(super) fn named(&self, machines: &[GpuServers]) -> Vec<GpuServers> {
         let named =
             |machine: &GpuServers| GpuServers { id: self.slots[&machine.id], ..machine.clone() };
         machines.iter().map(named).collect()
     }
 
-    /// The GPU of the timeline that a new machine is: one of its kind that is free again, else a new one.
+    /// Assigns a new machine to a GPU of the timeline: a released GPU of its kind, or else a new one.
     pub(super) fn slot(&mut self, machine: &GpuServers, at_s: f64) -> usize {
         let at = time(at_s);
         let kind = self.input.predictors[machine.kind].kind().name.clone();
@@ -32,7 +32,8 @@ impl PlannedRun<'_, '_> {
         slot
     }
 
-    /// Notes a new server that is ordered, ready and takes requests at these times, in s; returns its number.
+    /// Records a new server with the times, in s, at which it is ordered, is ready and takes requests;
+    /// returns its number.
     pub(super) fn start(&mut self, server: &ReplanServer, slot: usize, times_s: [f64; 3]) -> usize {
         let workload = &self.input.workloads[server.workload];
         let [ordered, ready, takes_from] = times_s.map(time);
@@ -57,7 +58,7 @@ impl PlannedRun<'_, '_> {
         self.done.timeline.servers.len() - 1
     }
 
-    /// Parts are of the workload's own rate, so that those of different epochs compare.
+    /// Parts are relative to the workload's own rate, so that those of different epochs are comparable.
     fn setting(&self, server: &ReplanServer, from: Nanoseconds) -> ServerSetting {
         let rate = self.input.workloads[server.workload].rate.get();
         ServerSetting {
@@ -68,7 +69,7 @@ impl PlannedRun<'_, '_> {
         }
     }
 
-    /// Notes a hand-over in the timeline; the new servers learn their numbers.
+    /// Records a hand-over in the timeline and sets the numbers of the new servers.
     pub(super) fn carry_out(
         &mut self,
         handover: &Handover,
@@ -91,7 +92,7 @@ impl PlannedRun<'_, '_> {
         actions
     }
 
-    /// GPUs that are rented from now on.
+    /// Records the GPUs that are rented from now on.
     fn boots(&mut self, old: &[GpuServers], new: &[GpuServers], begun_s: f64) -> Vec<HandoverStep> {
         let is_new = |machine: &&GpuServers| old.iter().all(|before| before.id != machine.id);
         let boot = |machine: &GpuServers| {
@@ -104,7 +105,7 @@ impl PlannedRun<'_, '_> {
         new.iter().filter(is_new).map(boot).collect()
     }
 
-    /// A server that goes on, with another batch size or part of the rate where that changes.
+    /// Records a server that continues, and its new batch size or part of the rate if either changes.
     fn stay(
         &mut self,
         stay: &StayingServer,
@@ -156,7 +157,8 @@ impl PlannedRun<'_, '_> {
         }
     }
 
-    /// A server that takes no more requests. It is an action of its own where no other server replaces it.
+    /// Records that a server takes no more requests. This is an action of its own only where no other server
+    /// replaces it.
     fn end(
         &mut self,
         end: &End,
@@ -168,7 +170,7 @@ impl PlannedRun<'_, '_> {
         let at_s = begun_s + end.at_s;
         if let Some(started) = server.started {
             let ended = &mut self.done.timeline.servers[started];
-            // A setting that would begin after it never does.
+            // A setting that would begin after the end never takes effect.
             ended.settings.retain(|setting| setting.from <= time(at_s));
             ended.takes_until = Some(time(at_s));
         }
@@ -180,7 +182,7 @@ impl PlannedRun<'_, '_> {
         })
     }
 
-    /// GPUs that are given back when their last server ends.
+    /// Records the GPUs that are released when their last server ends.
     fn releases(
         &mut self,
         old: &[GpuServers],
@@ -202,7 +204,7 @@ impl PlannedRun<'_, '_> {
     }
 }
 
-/// What happens to a whole GPU, and what the actions of its servers have in common with it.
+/// Returns the step of a whole GPU, which is also the base of the steps of its servers.
 fn of_gpu(at_s: f64, act: Act, slot: usize, reason: &'static str) -> HandoverStep {
     HandoverStep {
         at_s,

@@ -1,4 +1,4 @@
-//! What those who are still to come can cost at most: knapsacks over their least shares.
+//! Upper bounds on the price of members yet to be added: knapsacks over their least shares.
 
 use super::super::pricing::LEAST_PRICE;
 use super::{Among, Relaxed, RelaxedMember};
@@ -14,7 +14,7 @@ pub(in crate::search) struct Knapsacks<'k> {
     /// Types by falling weight at the lowest level: with the large ones first, few are left to try where
     /// the knapsack is still loose.
     pub(super) order: Vec<usize>,
-    /// By level, made when it is first asked for.
+    /// By level, computed on first use.
     fills: Vec<OnceLock<Fill<'k>>>,
     units: usize,
 }
@@ -23,7 +23,7 @@ pub(in crate::search) struct Knapsacks<'k> {
 /// in c units, for m below the number of members.
 pub(super) struct Fill<'k> {
     pub(super) weights: Vec<u32>,
-    /// By type, not by place in the order.
+    /// Members with their least needs, by type, not by place in the order.
     pub(super) grown: &'k [RelaxedMember],
     prices: Vec<f64>,
 }
@@ -49,12 +49,12 @@ impl<'k> Knapsacks<'k> {
         Self { relaxed, among, members, prices, order, fills, units: relaxed.whole as usize }
     }
 
-    /// How many types it looks at.
+    /// Returns the number of types that it considers.
     pub(in crate::search) fn types(&self) -> usize {
         self.order.len()
     }
 
-    /// What holds where the others of each member bring along at least so much.
+    /// Returns the knapsack that holds where the others of each member have at least this disturbance and power.
     pub(super) fn at(&self, others: Presence) -> &Fill<'k> {
         let [disturbances, powers] = &self.among.levels;
         let level = |levels: &[f64], now: f64| {
@@ -89,7 +89,7 @@ impl<'k> Knapsacks<'k> {
         Fill { weights, grown, prices }
     }
 
-    /// The highest price of at most `members` (fewer than all) of the types `order[k..]` in that many units.
+    /// Returns the highest price of at most `members` (fewer than all) of the types `order[k..]` in `units` units.
     pub(super) fn best(&self, fill: &Fill<'_>, k: usize, members: usize, units: u32) -> f64 {
         let row = self.units + 1;
         fill.prices[(k * self.members + members) * row + units as usize]

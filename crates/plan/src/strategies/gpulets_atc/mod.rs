@@ -1,33 +1,36 @@
-//! gpu-lets as its authors schedule them: at most two partitions of a GPU, each shared in time by up to three models.
+//! gpu-lets as its authors schedule them: at most two partitions per GPU, each shared in time by up to three models.
 //!
-//! Choi et al., "Serving heterogeneous machine learning models on multi-GPU servers with spatio-temporal sharing" (USENIX
-//! ATC 2022), by the rules of its public code (casys-kaist/glet, `scheduler_incremental.cpp`). Strategy `gpulets` is the
-//! simpler form in which the iGniter paper compares it. L is a latency times 1.1 (the ratio of all configurations of the
-//! original), and beside a neighbour times 1.0818 (see [`super::gpulets`]); R and S are rate and SLO:
+//! Choi et al., "Serving heterogeneous machine learning models on multi-GPU servers with spatio-temporal sharing"
+//! (USENIX ATC 2022), by the rules of its public code (casys-kaist/glet, `scheduler_incremental.cpp`). Strategy
+//! `gpulets` is the simpler form to which the iGniter paper compares. L is a latency times 1.1 (the ratio in all
+//! configurations of the original), and beside a neighbour also times 1.0818 (see [`super::gpulets`]); R and S are rate
+//! and SLO:
 //!
 //! - partitions ("gpu-lets") are 20, 40, 50, 60, 80 or 100 % of a GPU, and a free GPU is divided into p and 100 − p;
-//! - a gpu-let that one model keeps busy (*saturated*) needs 2 L(b) ≤ S. Any other has a duty cycle d, in which it executes
-//!   one batch of each of its models, and needs L(b) + d ≤ S, with d = b / R;
-//! - workloads by rising R · S. Each is cut into pieces (see `pieces`), which all go by best fit: a whole free GPU is as
-//!   good as an exact fit, and of equal ones the last is taken. A piece in a larger gpu-let has all of it;
-//! - where one piece finds no place, the workload fills what gpu-lets are free, from the largest on; then its residual parts
+//! - a gpu-let that one model keeps busy (*saturated*) needs 2 L(b) ≤ S. Any other has a duty cycle d, in which it
+//!   executes one batch of each of its models, and needs L(b) + d ≤ S, with d = b / R;
+//! - workloads are placed by rising R · S. Each is divided into pieces (see `pieces`), which are all placed by best
+//!   fit: a whole free GPU is as good as an exact fit, and of equal gpu-lets the last is taken. A piece in a larger
+//!   gpu-let uses all of it;
+//! - where a piece finds no place, the workload fills the free gpu-lets, from the largest on; then its residual parts
 //!   are merged if one gpu-let of their size serves them all;
-//! - what is still left shares the fullest possible gpu-let in time: all batches of its cycle must execute within it, and
-//!   cycle and batches within the SLO of each model (`share`);
-//! - all that for 1 GPU, then 2 and so on, until everything has a place.
+//! - the rest of the rate shares the fullest possible gpu-let in time: all batches of its cycle must execute within the
+//!   cycle, and cycle and batches within the SLO of each model (`share`);
+//! - all this is tried for 1 GPU, then 2 and so on, until everything has a place.
 //!
-//! Adaptation: all of a rate is served, where the original drops up to 15 requests/s of each workload; rates and cycles
-//! are not rounded to whole numbers. A batch of 1 waits for nobody, so at low rates its cycle is S − L, or that of the
-//! gpu-let it shares. A gpu-let is shared only where full batches of all its models serve their rates. The regression of
-//! interference on L2 and DRAM use is its intercept. What the original takes from a workload beside a new neighbour (beyond
-//! 5 % over its SLO) is placed again, at the end. The search for the number of GPUs begins at the least that could do, and
-//! goes up by 1 in 200. Kept: the check of the neighbour as the original has it, which asks that two of its cycles be
-//! shorter than its SLO. A batch waits as the scenario says, and in a shared
-//! gpu-let for its turn, not for its cycle. With [`Replicas::Forbidden`] a workload is
-//! one piece, in the smallest gpu-let that serves it.
+//! Adaptation: the whole rate is served, where the original drops up to 15 requests/s of each workload; rates and
+//! cycles are not rounded to whole numbers. A batch of 1 waits for no other request, so at low rates its cycle is
+//! S − L, or that of the gpu-let that it shares. A gpu-let is shared only where full batches of all its models serve their
+//! rates. The regression of interference on L2 and DRAM use is reduced to its intercept. The rate that a workload loses
+//! to a new neighbour (when it exceeds its SLO by more than 5 %) is placed again at the end. The search for the number
+//! of GPUs begins at the least that could suffice, and above 200 GPUs it advances by 1 in 200. Kept: the original's
+//! check of the neighbour, which requires that two of its cycles be shorter than its SLO. The scenario decides how long
+//! a batch waits; in a shared gpu-let, a batch waits for its turn, not for its cycle. With [`Replicas::Forbidden`], a
+//! workload is one piece, in the smallest gpu-let that serves it.
 //!
-//! Reproduced: gpu-lets, batches and duty cycles of the original's scheduler for linear latency tables, see the tests. The
-//! paper's throughput (61.7 % more than a temporal scheduler) is not: its latency tables are not public.
+//! Reproduced: gpu-lets, batches and duty cycles of the original's scheduler for linear latency tables (see the tests).
+//! Not reproduced: the paper's throughput (61.7 % more than a temporal scheduler), because its latency tables are not
+//! public.
 
 mod pieces;
 mod schedule;
@@ -48,18 +51,18 @@ use std::collections::BTreeSet;
 /// Sizes of gpu-lets, in percent of a GPU.
 const PARTS: [u32; 6] = [20, 40, 50, 60, 80, 100];
 
-/// A part of a rate this small is rounding.
+/// Remaining rates below this are rounding errors.
 const NO_RATE_RPS: f64 = 1e-6;
 
-/// Numbers of GPUs are tried one after another up to this many, then in steps of a part of it.
+/// Up to this number of GPUs the search advances by 1, then in steps of one part in this number.
 const FINE_GPUS: usize = 200;
 
-/// What latencies are multiplied by.
+/// Factors by which latencies are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Factors {
-    /// Always.
+    /// Applied always.
     ratio: f64,
-    /// Beside a neighbour.
+    /// Applied beside a neighbour.
     beside: f64,
 }
 
@@ -123,7 +126,8 @@ impl Strategy for GpuletsAtc {
     }
 }
 
-/// The schedule with the fewest GPUs, without those that are empty; or the workload that finds no place on any number.
+/// Returns the schedule with the fewest GPUs, without empty ones, or the workload that finds no place on any number of
+/// GPUs.
 fn fewest(
     request: &PlanRequest<'_>,
     demands: &[Demand],
@@ -133,7 +137,7 @@ fn fewest(
 ) -> Result<Vec<Vec<schedule::Gpulet>>, usize> {
     let mut order: Vec<usize> = (0..demands.len()).filter(|w| !left_out.contains(w)).collect();
     let weight = |w: usize| demands[w].rate_rps * demands[w].budget_ms;
-    // Of equal ones, the last of the list comes first.
+    // Of equal weights, the last in the list comes first.
     order.sort_by(|&a, &b| weight(a).total_cmp(&weight(b)).then(b.cmp(&a)));
     let least: f64 =
         order.iter().map(|&w| demands[w].rate_rps / latencies.most_rps_of_gpu(w)).sum();
@@ -145,7 +149,7 @@ fn fewest(
         let mut schedule = Schedule::new(request, demands, latencies, divide, count);
         match schedule.place_all(&order) {
             Ok(()) => return Ok(schedule.into_gpus()),
-            // Each piece could have a GPU of its own, and what it loses to neighbours another.
+            // Each piece could have a GPU of its own, and the rate that it loses to neighbours another.
             Err(workload) if count > 3 * pieces => return Err(workload),
             Err(_) => count += 1 + count / FINE_GPUS,
         }

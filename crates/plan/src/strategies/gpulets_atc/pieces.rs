@@ -1,9 +1,9 @@
-//! How a workload is cut into pieces, each for one gpu-let.
+//! The division of a workload into pieces, each for one gpu-let.
 //!
-//! The *knee* is the end of the steepest rise of saturated throughput from one size of gpu-let to the next; rises of less
-//! than 5 % do not count, nor does that to the whole GPU. Whatever exceeds the throughput at the knee is cut off in
-//! saturated pieces of that size. The rest has the largest batch that it can, at the knee, and then the smallest gpu-let in
-//! which that batch still executes within its duty cycle.
+//! The *knee* is the end of the steepest rise of saturated throughput from one size of gpu-let to the next. Rises of
+//! less than 5 % do not count, nor does the rise to the whole GPU. The rate beyond the throughput at the knee is
+//! divided into saturated pieces of that size. The rest gets the largest batch that is possible at the knee, and then
+//! the smallest gpu-let in which that batch still executes within its duty cycle.
 
 use super::{Factors, NO_RATE_RPS, PARTS};
 use crate::PlanRequest;
@@ -11,7 +11,7 @@ use crate::alone::SoloPredictor;
 use crate::sizing::Demand;
 use igniter_model::units::BatchSize;
 
-/// Throughput must rise by this much for a larger gpu-let to be looked at.
+/// Minimum ratio of throughputs for a larger gpu-let to be considered.
 const LEAST_GAIN: f64 = 1.05;
 
 /// A piece of a workload.
@@ -30,13 +30,13 @@ pub(super) struct Fit {
     pub(super) duty_ms: f64,
 }
 
-/// What each workload takes in each size of gpu-let, alone.
+/// The latency of each workload alone in each size of gpu-let.
 #[derive(Debug)]
 pub(super) struct GpuletLatencies {
     pub(super) beside: f64,
-    /// By workload: the SLO, and the number of its model's table.
+    /// SLO in ms and index of the model's table, by workload.
     of_workload: Vec<(f64, usize)>,
-    /// By model, part and batch size less one.
+    /// Latencies in ms, indexed by model, part, and batch size less one.
     tables: Vec<Vec<Vec<f64>>>,
 }
 
@@ -78,12 +78,12 @@ impl GpuletLatencies {
         &self.tables[self.of_workload[workload].1][part]
     }
 
-    /// A batch alone in a gpu-let, in ms.
+    /// Returns the latency of a batch alone in a gpu-let, in ms.
     pub(super) fn ms(&self, workload: usize, part: usize, batch: u32) -> f64 {
         self.table(workload, part)[batch as usize - 1]
     }
 
-    /// Batches from the largest down, with their latencies times a factor.
+    /// Returns the batch sizes from the largest down, with their latencies times a factor.
     fn falling(
         &self,
         workload: usize,
@@ -94,7 +94,7 @@ impl GpuletLatencies {
         (1..=self.most_batch(workload)).rev().map(move |b| (b, table[b as usize - 1] * factor))
     }
 
-    /// The largest batch back to back, whose cycle is its latency.
+    /// Returns the largest batch that can execute back to back, with its latency as the cycle.
     pub(super) fn saturated(&self, workload: usize, part: usize, factor: f64) -> Option<Fit> {
         let slo_ms = self.slo_ms(workload);
         let (batch, ms) =
@@ -102,12 +102,12 @@ impl GpuletLatencies {
         Some(Fit { batch, duty_ms: ms })
     }
 
-    /// Requests/s of a fit when its cycles follow each other.
+    /// Returns the throughput of a fit with consecutive cycles, in requests/s.
     pub(super) fn rps(fit: Fit) -> f64 {
         1000.0 * f64::from(fit.batch) / fit.duty_ms
     }
 
-    /// The largest batch that waits for its cycle and executes within it.
+    /// Returns the largest batch that fills within its cycle and executes within it.
     pub(super) fn residual(
         &self,
         workload: usize,
@@ -121,14 +121,14 @@ impl GpuletLatencies {
             (ms + duty_ms <= slo_ms && ms <= duty_ms).then_some(Fit { batch, duty_ms })
         });
         filling.or_else(|| {
-            // Nobody waits for a batch of one to fill.
+            // No request waits for a batch of one to fill.
             let ms = factor * self.ms(workload, part, 1);
             let duty_ms = (slo_ms - ms).min(1000.0 / rate_rps);
             (ms <= duty_ms).then_some(Fit { batch: 1, duty_ms })
         })
     }
 
-    /// The batch of a piece in a gpu-let that may be larger than it asks for.
+    /// Returns the batch of a piece in a gpu-let that may be larger than required.
     pub(super) fn fit(
         &self,
         workload: usize,
@@ -147,7 +147,7 @@ impl GpuletLatencies {
         }
     }
 
-    /// The pieces of a rate, in order of being cut off; none where no gpu-let serves any.
+    /// Returns the pieces of a rate, in the order of division; none where no gpu-let can serve one.
     pub(super) fn pieces(
         &self,
         workload: usize,
@@ -192,7 +192,7 @@ impl GpuletLatencies {
         pieces
     }
 
-    /// Where throughput rises most.
+    /// Returns the size at the end of the steepest rise of throughput.
     fn knee(&self, workload: usize) -> usize {
         let rps = |part: usize| {
             let single = Fit { batch: 1, duty_ms: self.ms(workload, part, 1) };
@@ -209,7 +209,7 @@ impl GpuletLatencies {
         knee.0
     }
 
-    /// The most requests/s that a whole GPU serves of a workload, in gpu-lets of any one size.
+    /// Returns the maximum throughput of a whole GPU for a workload, in requests/s, with gpu-lets of any one size.
     pub(super) fn most_rps_of_gpu(&self, workload: usize) -> f64 {
         let of_part = |part: usize| {
             let per_gpu = 100.0 / f64::from(PARTS[part]);

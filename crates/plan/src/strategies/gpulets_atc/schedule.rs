@@ -1,4 +1,4 @@
-//! Gpu-lets on a fixed number of GPUs, and how pieces find their place.
+//! Gpu-lets on a fixed number of GPUs, and the placement of pieces on them.
 
 use super::pieces::{Fit, GpuletLatencies, WorkloadPiece};
 use super::{NO_RATE_RPS, PARTS};
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 /// The whole GPU, as an index into [`PARTS`].
 const WHOLE: usize = PARTS.len() - 1;
 
-/// A cycle and a batch beside a new neighbour may exceed the SLO by this factor.
+/// Factor by which a cycle plus a batch beside a new neighbour may exceed the SLO.
 const LATE: f64 = 1.05;
 
 /// A workload in a gpu-let.
@@ -37,26 +37,26 @@ impl Gpulet {
     }
 }
 
-/// A place: GPU and gpu-let on it.
+/// A place: the GPU and the gpu-let on it.
 pub(super) type GpuletPlace = (usize, usize);
 
-/// What was there before pieces were placed: gpu-lets of GPUs, and what workloads had lost.
+/// The state before pieces were placed: the gpu-lets of GPUs, and the lost rates of workloads.
 #[derive(Default)]
 struct Undo {
     gpus: Vec<(usize, Vec<Gpulet>)>,
     lost: Vec<(usize, f64)>,
 }
 
-/// The schedule of a number of GPUs.
+/// A schedule on a fixed number of GPUs.
 pub(super) struct Schedule<'a, 'p> {
     alone: SoloPredictor<'p>,
     demands: &'a [Demand],
     pub(super) latencies: &'a GpuletLatencies,
     divide: bool,
     pub(super) gpus: Vec<Vec<Gpulet>>,
-    /// The empty ones of each size.
+    /// The empty gpu-lets of each size.
     empty: [BTreeSet<GpuletPlace>; PARTS.len()],
-    /// What workloads have lost to new neighbours, in requests/s.
+    /// The rate that each workload has lost to new neighbours, in requests/s.
     lost: Vec<f64>,
 }
 
@@ -82,7 +82,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
         }
     }
 
-    /// Changes the gpu-lets of a GPU.
+    /// Changes the gpu-lets of a GPU and updates the index of empty ones.
     pub(super) fn change(&mut self, gpu: usize, change: impl FnOnce(&mut Vec<Gpulet>)) {
         for (node, of) in self.gpus[gpu].iter().enumerate() {
             self.empty[of.part].remove(&(gpu, node));
@@ -95,20 +95,20 @@ impl<'a, 'p> Schedule<'a, 'p> {
         }
     }
 
-    /// What is in use.
+    /// Returns the GPUs that are in use.
     pub(super) fn into_gpus(self) -> Vec<Vec<Gpulet>> {
         let used = |gpu: &Vec<Gpulet>| gpu.iter().any(|node| !node.members.is_empty());
         self.gpus.into_iter().filter(used).collect()
     }
 
-    /// Places all workloads; the first that finds no place fails.
+    /// Places all workloads; returns the first that finds no place as the error.
     pub(super) fn place_all(&mut self, order: &[usize]) -> Result<(), usize> {
         for &w in order {
             if !self.place(w, self.demands[w].rate_rps) {
                 return Err(w);
             }
         }
-        // What neighbours that came later have cost, and what those have cost in their turn.
+        // Places the rates lost to later neighbours; these placements can cause losses in turn.
         for _ in 0..3 {
             for &w in order {
                 let lost = std::mem::take(&mut self.lost[w]);
@@ -140,20 +140,21 @@ impl<'a, 'p> Schedule<'a, 'p> {
         left <= NO_RATE_RPS || self.share_in_time(workload, left)
     }
 
-    /// How much longer everything takes in a gpu-let than alone.
+    /// Returns the factor by which latencies in a gpu-let exceed those alone.
     pub(super) fn factor(&self, (gpu, node): GpuletPlace) -> f64 {
         let neighbour = self.gpus[gpu].get(1 - node).is_some_and(|n| !n.members.is_empty());
         if neighbour { self.latencies.beside } else { 1.0 }
     }
 
-    /// Whether the process limit and the GPU's memory allow one more.
+    /// Returns whether the process limit and the GPU's memory allow one more process.
     pub(super) fn has_room(&self, gpu: usize, workload: usize) -> bool {
         let there = self.gpus[gpu].iter().flat_map(|node| &node.members).map(|m| m.workload);
         let model = |w: usize| self.demands[w].model;
         self.alone.has_room_of(there.chain([workload]).map(model))
     }
 
-    /// Whether the workloads of a neighbour keep all that they have; where they may not be divided, they must.
+    /// Returns whether the workloads of a neighbour keep their whole rates, which is required only where workloads may
+    /// not be divided.
     fn neighbour_keeps(&self, (gpu, node): GpuletPlace) -> bool {
         let neighbour = self.gpus[gpu].get(1 - node).filter(|n| !n.members.is_empty());
         self.divide
@@ -162,7 +163,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
             })
     }
 
-    /// Puts a piece where it fits best.
+    /// Places a piece where it fits best.
     fn best_fit(&mut self, workload: usize, piece: WorkloadPiece, undo: &mut Undo) -> bool {
         let best = self.best_place(workload, piece);
         #[cfg(test)]
@@ -174,7 +175,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
         true
     }
 
-    /// The empty gpu-let that fits best. A whole free GPU is as good as an exact fit; of equal ones, the last.
+    /// Returns the empty gpu-let that fits best. A whole free GPU is as good as an exact fit; of equal ones, the last.
     fn best_place(&self, workload: usize, piece: WorkloadPiece) -> Option<(GpuletPlace, Fit)> {
         let last = |part: usize| {
             let mut places = self.empty[part].iter().rev();
@@ -184,7 +185,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
         exact.max_by_key(|(place, _)| *place).or_else(|| (piece.part + 1..WHOLE).find_map(last))
     }
 
-    /// The same, by looking at all gpu-lets as the original does.
+    /// Returns the same, by checking all gpu-lets as the original does.
     #[cfg(test)]
     fn best_place_of_all(
         &self,
@@ -210,7 +211,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
         best.map(|(_, place, fit)| (place, fit))
     }
 
-    /// The batch of a piece in an empty gpu-let, if it can be there.
+    /// Returns the batch of a piece in an empty gpu-let, if the piece can be placed there.
     fn fit_at(&self, place: GpuletPlace, workload: usize, piece: WorkloadPiece) -> Option<Fit> {
         let (gpu, node) = place;
         let part = self.gpus[gpu][node].part;
@@ -230,8 +231,8 @@ impl<'a, 'p> Schedule<'a, 'p> {
         GpuletWorkload { workload, batch: fit.batch, rate_rps, saturated }
     }
 
-    /// Puts a workload in an empty gpu-let; a whole GPU is divided for it. Returns who loses something by that, and what
-    /// they had lost before.
+    /// Places a workload in an empty gpu-let; a whole GPU is divided for it. Returns the workloads that lose rate by
+    /// this, with the losses that they had before.
     fn put(
         &mut self,
         (gpu, node): GpuletPlace,
@@ -261,7 +262,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
         before
     }
 
-    /// A gpu-let as a new neighbour leaves it, and what its workloads lose; `None` where it is empty.
+    /// Returns a gpu-let as a new neighbour leaves it, and the rates that its workloads lose; `None` where it is empty.
     fn slowed(&self, node: &Gpulet) -> Option<(Gpulet, Vec<(usize, f64)>)> {
         let first = node.members.first()?;
         let beside = self.latencies.beside;
@@ -293,7 +294,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
         Some((Gpulet::empty(node.part), lost))
     }
 
-    /// Fills empty gpu-lets from the largest on; returns what is left of the rate.
+    /// Fills empty gpu-lets from the largest on; returns the rest of the rate.
     fn fill(&mut self, workload: usize, rate_rps: f64, first: usize) -> f64 {
         let empty: Vec<GpuletPlace> = self.empty.iter().rev().flatten().copied().collect();
         let mut left = rate_rps;
@@ -330,7 +331,8 @@ impl<'a, 'p> Schedule<'a, 'p> {
         left
     }
 
-    /// Merges the residual parts of a workload, with what is left of its rate, if one of them could serve all.
+    /// Merges the residual parts of a workload, with the rest of its rate, if one of their gpu-lets can serve them all.
+    /// Returns the rate that is still left.
     fn merge_residual(&mut self, workload: usize, left: f64) -> f64 {
         let own = |node: &Gpulet| match node.members.as_slice() {
             [one] => (one.workload == workload && !one.saturated).then_some(one.rate_rps),

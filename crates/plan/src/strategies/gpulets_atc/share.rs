@@ -1,13 +1,14 @@
-//! Sharing of a gpu-let in time.
+//! Time sharing of gpu-lets.
 
 use super::pieces::GpuletLatencies;
 use super::schedule::{Gpulet, GpuletPlace, GpuletWorkload, Schedule};
 
-/// Models that share a gpu-let, at most.
+/// Maximum number of models that share a gpu-let.
 const MOST_MODELS: usize = 3;
 
 impl Schedule<'_, '_> {
-    /// Lets a workload, or what is left of it, share a gpu-let with others: the fullest that can take it.
+    /// Places a workload, or the rest of its rate, in a gpu-let with other workloads: the fullest that
+    /// can take it.
     pub(super) fn share_in_time(&mut self, workload: usize, rate_rps: f64) -> bool {
         let mut candidates: Vec<(f64, GpuletPlace)> = Vec::new();
         for (gpu, nodes) in self.gpus.iter().enumerate() {
@@ -35,13 +36,13 @@ impl Schedule<'_, '_> {
         false
     }
 
-    /// One batch of each member, in ms.
+    /// Returns the time of one batch of each member, in ms.
     fn busy_ms(&self, node: &Gpulet, factor: f64) -> f64 {
         let ms = |m: &GpuletWorkload| factor * self.latencies.ms(m.workload, node.part, m.batch);
         node.members.iter().map(ms).sum()
     }
 
-    /// A gpu-let with one more member, if all are then in time.
+    /// Returns a gpu-let with one more member, if all members are then in time.
     fn with(
         &self,
         place: GpuletPlace,
@@ -65,7 +66,7 @@ impl Schedule<'_, '_> {
         let most = in_cycle(node.duty_ms, rate_rps).min(latencies.most_batch(workload));
         let duty = |batch: u32| (1000.0 * f64::from(batch) / rate_rps).min(node.duty_ms);
         let (batch, duty_ms) = match most {
-            // Less than one request in a cycle.
+            // Fewer than one request arrives per cycle.
             0 => fits(1, node.duty_ms).then_some((1, node.duty_ms))?,
             most => {
                 (1..=most).rev().map(|b| (b, duty(b))).find(|&(b, duty_ms)| fits(b, duty_ms))?

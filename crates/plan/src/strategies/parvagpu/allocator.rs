@@ -1,18 +1,18 @@
-//! Segments on GPUs.
+//! Allocation of segments to GPUs.
 //!
-//! A GPU has seven slots. A segment of 4 or 7 begins at slot 0, one of 3 at slot 4 (so there is one of 3 on a GPU), one of 2
-//! at 0, 4 or 2, and one of 1 at 0, 6, 4, 1, 2, 3 or 5. It goes to the GPU that then has the fewest slots free, the first
-//! of equals.
+//! A GPU has seven slots. A segment of size 4 or 7 begins at slot 0, one of size 3 at slot 4 (so a GPU holds at most
+//! one of size 3), one of size 2 at 0, 4 or 2, and one of size 1 at 0, 6, 4, 1, 2, 3 or 5. A segment goes to the GPU
+//! that then has the fewest free slots; of equals, the first.
 
 use super::{SIZES, WHOLE};
 
-/// Where segments of each size may begin, in order of preference.
+/// Slots at which segments of each size may begin, in order of preference.
 const STARTS: [&[u32]; 5] = [&[0, 6, 4, 1, 2, 3, 5], &[0, 4, 2], &[4], &[0], &[0]];
 
-/// GPUs with at most so many slots in use are taken apart.
+/// GPUs with at most this number of slots in use are taken apart.
 const SPARSE: u32 = 4;
 
-/// A part of a throughput this small is rounding.
+/// Fractions of a throughput below this are rounding errors.
 const NOTHING: f64 = 1e-9;
 
 /// A segment of a workload; its size is an index into [`SIZES`].
@@ -22,19 +22,19 @@ pub(super) struct GpuSegment {
     pub(super) size: usize,
 }
 
-/// What a workload needs.
+/// The segments that a workload needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SegmentNeed {
     workload: usize,
-    /// The best throughput of a segment of each size.
+    /// The best throughput of a segment of each size, in requests/s.
     throughput: [Option<f64>; 5],
-    /// How many segments of the best size, and which after them.
+    /// Number of segments of the best size, and that size; `last` is the size of the one after them.
     best: (u32, usize),
     last: usize,
 }
 
 impl SegmentNeed {
-    /// `None` where no segment serves it.
+    /// Returns `None` where no segment serves the workload.
     pub(super) fn new(
         workload: usize,
         throughput: [Option<f64>; 5],
@@ -67,25 +67,25 @@ impl SegmentNeed {
     }
 }
 
-/// Segments with the slots at which they begin, in this order.
+/// Segments with the slots at which they begin, ordered by slot.
 type SegmentedGpu = Vec<(u32, GpuSegment)>;
 
-/// Whether a GPU with these segments has room for one more.
+/// Function that returns whether a GPU with these segments has room for one more.
 type HasRoom<'a> = dyn Fn(&[(u32, GpuSegment)], &GpuSegment) -> bool + 'a;
 
-/// Places segments.
+/// Places segments on GPUs.
 pub(super) struct Allocator<'a> {
     has_room: &'a HasRoom<'a>,
     gpus: Vec<SegmentedGpu>,
 }
 
 impl<'a> Allocator<'a> {
-    /// `has_room` says whether a GPU's memory and process limit allow one more segment.
+    /// Creates an allocator; `has_room` returns whether a GPU's memory and process limit allow one more segment.
     pub(super) fn new(has_room: &'a HasRoom<'a>) -> Self {
         Self { has_room, gpus: Vec::new() }
     }
 
-    /// Places what is wanted; then, where workloads may be divided, takes GPUs apart that are hardly used.
+    /// Places the wanted segments. Then, where workloads may be divided, takes sparsely used GPUs apart.
     pub(super) fn allocate(mut self, wanted: &[SegmentNeed], divide: bool) -> Vec<SegmentedGpu> {
         for size in (0..SIZES.len()).rev() {
             for SegmentNeed { workload, best, last, .. } in wanted {
@@ -103,7 +103,8 @@ impl<'a> Allocator<'a> {
         self.gpus
     }
 
-    /// The first place that a GPU has for a segment, and how many slots are free then.
+    /// Returns the number of slots that are free after placing a segment on a GPU, and the slot at which it would
+    /// begin.
     fn fit(&self, gpu: &[(u32, GpuSegment)], segment: GpuSegment) -> Option<(u32, u32)> {
         let mut free = [true; WHOLE as usize];
         for (start, other) in gpu {
@@ -134,7 +135,7 @@ impl<'a> Allocator<'a> {
         gpu.sort_unstable_by_key(|(start, _)| *start);
     }
 
-    /// Takes GPUs apart that are hardly used: their segments become smaller ones in the gaps of others.
+    /// Takes sparsely used GPUs apart: their segments become smaller ones in the gaps of other GPUs.
     fn close_gaps(&mut self, wanted: &[SegmentNeed]) {
         let most = wanted.iter().map(|w| w.workload + 1).max().unwrap_or(0);
         let mut of_workload: Vec<Option<&SegmentNeed>> = vec![None; most];

@@ -1,26 +1,27 @@
-//! ParvaGPU: segments of a GPU, each with several processes of one model.
+//! ParvaGPU: segments of a GPU, each with one or more processes of one model.
 //!
 //! Lee et al., "ParvaGPU: efficient spatial GPU sharing for large-scale DNN inference in cloud environments" (SC 2024), by
 //! the rules of its public code (MunQ-Lee/ParvaGPU_SC24, `configurator.c` and `allocator.c`):
 //!
 //! - a segment is 1, 2, 3, 4 or 7 sevenths of a GPU (instances of NVIDIA MIG) with 1 to 5 processes of one model;
-//! - *configurator*: of all batches and numbers of processes whose latency is below 0.45 SLO, each size has those with the
-//!   highest throughput. A workload gets as many segments of the size with the most throughput for each seventh as its rate
-//!   fills, and for the rest the smallest segment that serves it;
-//! - *allocator*: segments go to the GPU that they fill best, larger ones first (see `allocator`). Then GPUs that are at
-//!   most 4 sevenths full are taken apart, from the last on, into segments of 1 and 2 sevenths that fill gaps of others.
+//! - *configurator*: for each size, of all batch sizes and numbers of processes with a latency below 0.45 SLO, the
+//!   combination with the highest throughput is chosen. A workload gets as many full segments of the size with the most
+//!   throughput per seventh as its rate fills, and for the rest the smallest segment that serves it;
+//! - *allocator*: each segment goes to the GPU that it fills best, larger segments first (see `allocator`). Then GPUs
+//!   that are at most 4 sevenths full are taken apart, starting with the last, into segments of 1 and 2 sevenths that
+//!   fill the gaps of other GPUs.
 //!
-//! Adaptation: a plan has no MIG, so a segment of k sevenths is that part of the allocation units, rounded down (5, 11, 17,
-//! 22 and 40 of 40 units on a V100), and each of its n processes has an n-th of them, rounded down, as a placement of its
-//! own. The configurator sees the processes of its segment beside each other, as the original's tables do. What MIG
-//! would keep apart is not: the segments of a GPU slow each other as the predictor says, which ParvaGPU does not foresee.
-//! The original's processes have no limit of their own within an instance. All segments of a workload serve in proportion to
-//! their throughput. Rates and SLOs are not cut to whole numbers. Mended: a segment that was taken apart twice counts with its
-//! own throughput; workloads without any point at 1 seventh stay as they are. With [`Replicas::Forbidden`] a workload is one
-//! process in one segment.
+//! Adaptation: a plan has no MIG, so a segment of k sevenths is k/7 of the allocation units, rounded down (5, 11, 17,
+//! 22 and 40 of 40 units on a V100). Each of its n processes is a placement of its own with 1/n of these units, rounded
+//! down. The configurator predicts the processes of a segment together, as the original's tables do. The isolation of
+//! MIG is missing: the segments of a GPU slow each other as the predictor says, which ParvaGPU does not foresee. The
+//! original's processes have no limit of their own within an instance. All segments of a workload serve in proportion
+//! to their throughput. Rates and SLOs are not truncated to whole numbers. Fixed: a segment that was taken apart twice
+//! counts with its own throughput; workloads without any point at 1 seventh are not taken apart. With
+//! [`Replicas::Forbidden`], a workload is one process in one segment.
 //!
-//! Reproduced: GPUs and segments that the authors published for their scenarios 3 and 4, from their measured throughput
-//! (see the tests): 5 GPUs with 33 sevenths in use, and 7 with 48.
+//! Reproduced: the GPUs and segments that the authors published for their scenarios 3 and 4, from their measured
+//! throughput (see the tests): 5 GPUs with 33 sevenths in use, and 7 with 48.
 
 mod allocator;
 
@@ -36,28 +37,28 @@ use std::collections::BTreeMap;
 /// Sizes of segments, in sevenths of a GPU.
 const SIZES: [u32; 5] = [1, 2, 3, 4, 7];
 
-/// Sevenths of a GPU.
+/// Number of sevenths of a whole GPU.
 const WHOLE: u32 = 7;
 
-/// Processes in a segment, at most: with fewer, the authors' published deployments do not come out.
+/// Maximum number of processes in a segment. A smaller limit does not reproduce the authors' published deployments.
 const MOST_PROCESSES: u32 = 5;
 
-/// What a batch may take, as a part of half of the SLO: less, not as much.
+/// Limit on the latency of a batch, as a fraction of half of the SLO; the latency must be below it.
 const BUDGET: f64 = 0.9;
 
 /// The strategy `parvagpu`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Parvagpu;
 
-/// The processes of a segment.
+/// A configuration of a segment: batch size and processes, with the predicted performance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct SegmentPoint {
     batch: BatchSize,
     processes: u32,
-    /// The share of each.
+    /// The share of each process.
     share: SmUnits,
     latency_ms: f64,
-    /// Of all of them together.
+    /// Throughput of all processes together, in requests/s.
     throughput_rps: f64,
 }
 
@@ -98,7 +99,7 @@ impl Strategy for Parvagpu {
             fitter.has_room(&all)
         };
         let gpus = Allocator::new(&has_room).allocate(&wanted, divide);
-        // Each segment serves in proportion to what it could.
+        // Each segment serves a part of the rate in proportion to its throughput.
         let mut total: BTreeMap<usize, f64> = BTreeMap::new();
         let throughput =
             |s: &GpuSegment| points[s.workload].1[s.size].map_or(0.0, |p| p.throughput_rps);
@@ -117,11 +118,11 @@ impl Strategy for Parvagpu {
     }
 }
 
-/// Finds the best point of each size of segment; what is predicted of a model is asked for once.
+/// Finds the best point of each size of segment; caches the predictions of each model.
 struct Configurator<'p> {
     fitter: ShareFitter<'p>,
     request: PlanRequest<'p>,
-    /// By model: all points of each size, by batch, then by processes.
+    /// All points of each size, by model; ordered by batch size, then by number of processes.
     points: BTreeMap<usize, [Vec<SegmentPoint>; 5]>,
 }
 
@@ -131,7 +132,7 @@ impl<'p> Configurator<'p> {
         Self { fitter, request: *request, points: BTreeMap::new() }
     }
 
-    /// For each size the point with the highest throughput that is in time.
+    /// Returns, for each size, the point with the highest throughput among those below the latency limit.
     fn best(&mut self, demand: &Demand) -> [Option<SegmentPoint>; 5] {
         if !self.points.contains_key(&demand.model.index()) {
             let points = SIZES.map(|size| self.all(demand, size));

@@ -1,8 +1,8 @@
-//! One plan follows another: servers come, change and leave.
+//! Plans that follow each other: servers join, change and leave.
 //!
-//! Between two changes the engine is that of one plan: its arrays and its table of states hold the servers that are there,
-//! in the order of the timeline. At a change they are made anew, so that a GPU on which many servers follow each other
-//! costs no more than one on which few stay.
+//! Between two changes, the engine works as for a single plan: its arrays and its table of states hold the present
+//! servers, in the order of the timeline. At each change they are rebuilt, so that a GPU on which many servers follow
+//! each other costs no more than a GPU on which few servers stay.
 
 use super::key::EventKey;
 use super::server::{LeanServer, LoadedBatch, NextEvent};
@@ -15,35 +15,35 @@ use crate::{LoadOverlap, ServerOutcome};
 use igniter_model::domain::RecordSink;
 use igniter_model::units::Nanoseconds;
 
-/// How a run goes on when its next stop is reached.
+/// What a run does when its next stop is reached.
 pub(super) enum Onward {
     Go,
-    /// Nothing happens any more.
+    /// No further events will occur.
     End,
     /// There are too many servers for this engine.
     Crowded,
 }
 
-/// Where a GPU is in its timeline.
+/// The position of a GPU in its timeline.
 #[derive(Debug)]
 pub(super) struct Follower<'a> {
     timeline: GpuTimeline,
-    /// The first of its changes that is still to come.
+    /// The index of the next change.
     next: usize,
-    /// Those of all servers, whether they are there or not.
+    /// The speeds of all servers, whether present or not.
     speeds: Speeds<'a>,
-    /// Servers that are yet to come.
+    /// Servers that have yet to join.
     coming: Vec<Option<LeanServer>>,
-    /// Which server has which place of the arrays.
+    /// The server at each position of the arrays.
     places: Vec<usize>,
-    /// Which servers get no further request.
+    /// Whether each server gets no further requests.
     leaving: Vec<bool>,
-    /// What is known of those that are not there.
+    /// The outcomes of servers that are not present.
     outcomes: Vec<ServerOutcome>,
     power: Power,
 }
 
-/// A server with what the arrays of the engine hold of it.
+/// A server, with the values that the arrays of the engine hold for it.
 struct ServerPlace {
     id: usize,
     server: LeanServer,
@@ -54,7 +54,7 @@ struct ServerPlace {
 }
 
 impl<'a> Follower<'a> {
-    /// Leaves in `servers` those that are there at the start.
+    /// Creates the position at the start, and leaves in `servers` those that are present then.
     pub(super) fn new(
         timeline: GpuTimeline,
         servers: &mut Vec<LeanServer>,
@@ -76,27 +76,27 @@ impl<'a> Follower<'a> {
         Self { timeline, next: 0, speeds, coming, places, leaving, outcomes, power }
     }
 
-    /// The speeds of the servers that are there.
+    /// Returns the speeds of the present servers.
     pub(super) fn speeds(&self, servers: &[LeanServer]) -> Speeds<'a> {
         let largest = |server: &LeanServer| {
-            // Batches that were formed before the largest one changed stay as they are.
+            // Batches that were formed before the largest batch size changed stay as they are.
             server.max.max(server.front.rows as usize).max(server.rows as usize)
         };
         self.speeds.only(self.places.iter().copied().zip(servers.iter().map(largest)))
     }
 
-    /// Whether the GPU is there.
+    /// Returns whether the GPU is on.
     pub(super) fn is_on(&self) -> bool {
         self.power.is_on()
     }
 
-    /// When the next change comes.
+    /// Returns the time of the next change.
     pub(super) fn stop(&self) -> EventKey {
         let next = self.timeline.changes.get(self.next);
         EventKey::new(next.map_or(EventKey::LATE, |(at, _)| *at), 0)
     }
 
-    /// All outcomes, given those of the servers that are there, and when the GPU was rented.
+    /// Returns the outcomes of all servers, given those of the present ones, and the times in which the GPU was rented.
     pub(super) fn finish(
         mut self,
         end: Nanoseconds,
@@ -108,7 +108,7 @@ impl<'a> Follower<'a> {
         (self.outcomes, self.power.finish(end))
     }
 
-    /// Whether a server that is to come will find a request.
+    /// Returns whether a server that has yet to join will find a request.
     fn has_requests(&mut self, id: usize) -> bool {
         self.coming[id].as_mut().is_some_and(|server| {
             if server.arrivals.lacks(1) {
@@ -118,13 +118,14 @@ impl<'a> Follower<'a> {
         })
     }
 
-    /// Whether nothing of this matters: after the end of the run, servers come only to answer what waits for them.
+    /// Returns whether none of the changes matters: after the end of the run, servers join only to answer the requests
+    /// that wait for them.
     fn is_needless(&mut self, changes: &[(Nanoseconds, TimelineChange)]) -> bool {
         let needless = |change: &TimelineChange| matches!(change, TimelineChange::Joins(id) if !self.has_requests(*id));
         !changes.is_empty() && changes.iter().map(|(_, change)| change).all(needless)
     }
 
-    /// Makes changes take effect on the servers that are there, to which those that come are added; returns which these are.
+    /// Applies changes to the present servers and adds those that join. Returns the servers that joined.
     fn apply(
         &mut self,
         changes: &[(Nanoseconds, TimelineChange)],
@@ -160,20 +161,20 @@ impl<'a> Follower<'a> {
 }
 
 impl<'a, S: RecordSink> LeanEngine<'a, S> {
-    /// The key of a server that gets no further request.
+    /// Returns the key of a server that gets no further requests.
     #[cold]
     #[inline(never)]
     pub(super) fn never(&mut self, i: usize, now: Nanoseconds) -> EventKey {
         if let Some(follower) = &self.follower
             && follower.leaving[follower.places[i]]
         {
-            // It leaves before anything else happens.
+            // The server leaves before anything else happens.
             self.stop = EventKey::new(now, 0);
         }
         EventKey::NEVER
     }
 
-    /// Nothing happens before the next stop.
+    /// Handles a stop: nothing happens before it.
     #[cold]
     #[inline(never)]
     pub(super) fn go_on(&mut self) -> LeanResult<Onward> {
@@ -191,8 +192,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         }
     }
 
-    /// What the timeline says for this moment happens, and who has answered the last request leaves. Returns whether there
-    /// are too many servers.
+    /// Applies the changes of the timeline for this moment, and removes servers that have answered their last request.
+    /// Returns whether there are too many servers.
     fn follow(&mut self, follower: &mut Follower<'a>) -> LeanResult<bool> {
         let now = self.stop.time();
         let changes = follower.timeline.take(&mut follower.next, now).to_vec();
@@ -239,8 +240,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(false)
     }
 
-    /// A request that an instance takes while that executes is noted only when it is done. Those that have come up to now
-    /// were taken under the present plan.
+    /// Records requests that have arrived up to now as taken under the current plan. A request that an executing
+    /// instance takes is otherwise recorded only when the execution is done.
     fn take_arrived(&mut self, now: Nanoseconds) -> LeanResult {
         if self.setting.overlap == LoadOverlap::Serial {
             return Ok(());
@@ -257,7 +258,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(())
     }
 
-    /// The next request of an idle instance was taken in advance; what its copies take is known now.
+    /// Updates the next request of an idle instance, which was taken in advance: the times of its copies are known now.
     fn load_anew(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         let server = &self.servers[i];
         let LoadedBatch { rows, load_start, .. } = server.front;
@@ -287,7 +288,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         ids.iter().enumerate().map(place).collect()
     }
 
-    /// Puts servers into the arrays, which are empty.
+    /// Puts servers into the arrays, which must be empty.
     fn enter_arrays(&mut self, places: Vec<ServerPlace>) {
         self.count = places.len();
         self.mask = 0;

@@ -1,27 +1,27 @@
-//! When something happens next at a server, as a number that processors compare fast.
+//! The time of the next event of a server, as a number that processors compare fast.
 
 use super::MOST;
 use crate::ends::{INTEGERS, moment};
 use igniter_model::units::Nanoseconds;
 
-/// A time and the number of the server at which something happens then. Of two keys the lesser one comes first.
+/// The time of an event and the number of its server. Of two keys, the smaller one is the earlier event.
 ///
-/// It is an integer, [`MOST`] times the time plus the number, in the form of the float with the same bits: floats above 0 are
-/// ordered as their bits are, and processors find the least of many floats faster than of many integers.
+/// A key is an integer, [`MOST`] times the time plus the number, stored as the float with the same bits: floats above 0
+/// are ordered like their bits, and processors find the smallest of many floats faster than of many integers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventKey(f64);
 
 impl EventKey {
-    /// Nothing happens any more.
+    /// No further event.
     pub(super) const NEVER: Self = Self(f64::INFINITY);
 
-    /// The least float that processors do not treat as a special case.
+    /// The smallest float that processors do not treat as a special case.
     const FIRST: u64 = f64::MIN_POSITIVE.to_bits();
 
-    /// Times from here on are too late for a key: 9 years. Shorter times can be added to those before.
+    /// Times from here on are too late for a key: 9 years. Shorter durations can be added to times before this one.
     pub(super) const LATE: Nanoseconds = Nanoseconds::new(1 << 58);
 
-    /// How many bits the number takes.
+    /// Number of bits of the server's number.
     const BITS: u32 = MOST.trailing_zeros();
 
     #[inline(always)]
@@ -29,7 +29,7 @@ impl EventKey {
         Self(f64::from_bits(Self::FIRST + (time.get() << Self::BITS) + server as u64))
     }
 
-    /// The key of the end of an execution.
+    /// Creates the key of the end of an execution.
     #[inline(always)]
     pub(super) fn of_end(end_ns: f64, now: Nanoseconds, server: usize) -> Self {
         if end_ns < INTEGERS {
@@ -39,10 +39,10 @@ impl EventKey {
         }
     }
 
-    /// The same for an end below [`INTEGERS`]; of any other, a number without meaning.
+    /// Does the same for an end below [`INTEGERS`]; for any other end, the result has no meaning.
     #[inline(always)]
     pub(super) fn of_near_end(end_ns: f64, server: usize) -> Self {
-        // As `moment` does it, in one step: a float of 2⁵² and more holds the nearest integer in its low bits.
+        // The method of `moment`, in one step: a float of at least 2⁵² holds the nearest integer in its low bits.
         const FIRST: u64 = EventKey::FIRST.wrapping_sub(INTEGERS.to_bits() << EventKey::BITS);
         let end = (end_ns + INTEGERS).to_bits() << Self::BITS;
         Self(f64::from_bits(FIRST.wrapping_add(end).wrapping_add(server as u64)))
@@ -65,7 +65,7 @@ impl EventKey {
         (self.0.to_bits() % MOST as u64) as usize
     }
 
-    /// Whether this one comes first. No two servers have the same key, but for [`EventKey::NEVER`].
+    /// Returns whether this key is first. No two servers have the same key, except for [`EventKey::NEVER`].
     #[inline(always)]
     pub(super) fn is_before(self, other: Self) -> bool {
         self.0 < other.0
@@ -76,7 +76,7 @@ impl EventKey {
         if self.is_before(other) { self } else { other }
     }
 
-    /// A duration that can be added to a time before [`EventKey::LATE`].
+    /// Limits a duration so that it can be added to a time before [`EventKey::LATE`].
     pub(super) fn bounded(duration: Nanoseconds) -> Nanoseconds {
         duration.min(Nanoseconds::new(Self::LATE.get() / 2))
     }

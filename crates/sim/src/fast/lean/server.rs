@@ -9,10 +9,10 @@ use crate::source::ServerArrivals;
 use igniter_model::domain::{BatchRecord, GpuId, WorkloadId};
 use igniter_model::units::Nanoseconds;
 
-/// What happens next at a server.
+/// The next event of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NextEvent {
-    /// The batch in front starts, or nothing happens any more.
+    /// The batch in front starts, or no further event occurs.
     Start,
     /// The execution ends.
     End,
@@ -36,22 +36,22 @@ pub(super) struct LeanServer {
     pub(super) max: usize,
     pub(super) work: WorkDraw,
     pub(super) request_overhead: Nanoseconds,
-    /// Load and feedback time of each batch size that occurred.
+    /// Load and feedback times of each batch size that has occurred.
     pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
     pub(super) next: NextEvent,
-    /// The batch in front, and its work; without rows: the instance takes the next request when it arrives.
+    /// The batch in front, and its work. If it has no rows, the instance takes the next request when it arrives.
     pub(super) front: LoadedBatch,
     pub(super) front_work: f64,
-    /// The batch that executes or whose results are copied back, as far as it has come: how many requests it has, how long its
-    /// feedback takes, and its record. Its number is how many batches are done.
+    /// The batch that executes or whose results are copied back, in its current state: the number of its requests, the
+    /// time of its feedback, and its record. The batch number in the record is the number of batches that are done.
     pub(super) rows: u32,
     pub(super) feedback: Nanoseconds,
     pub(super) record: BatchRecord,
-    /// Requests that are done: the next to be done has this number.
+    /// Number of requests that are done, which is also the number of the next request to be done.
     pub(super) completed: u64,
     /// Its bit in a set of servers.
     pub(super) bit: u32,
-    /// What a request that executes adds to the number of a set of batches.
+    /// The amount by which one executing request raises the number of a set of batches.
     pub(super) stride: u64,
 }
 
@@ -75,7 +75,7 @@ impl LeanServer {
         }
     }
 
-    /// A place without a server.
+    /// Creates a placeholder for a missing server.
     pub(super) fn absent() -> Self {
         let none = Nanoseconds::ZERO;
         let record = BatchRecord {
@@ -106,7 +106,7 @@ impl LeanServer {
         }
     }
 
-    /// Its place among the servers of the engine.
+    /// Sets its position among the servers of the engine.
     pub(super) fn put(&mut self, place: usize, states: &States<'_>) {
         self.bit = 1 << place;
         self.stride = states.stride(place);
@@ -118,14 +118,14 @@ impl LeanServer {
         self.arrivals.refill(count, self.completed);
     }
 
-    /// How many requests wait, at most a batch.
+    /// Returns the number of waiting requests, up to the size of a batch.
     #[inline(always)]
     pub(super) fn waiting(&mut self, now: Nanoseconds) -> usize {
         let Some(next) = self.arrivals.ahead(self.max) else { return self.waiting_at_last(now) };
         next.iter().position(|&arrival| arrival > now).unwrap_or(next.len())
     }
 
-    /// The same, where fewer arrivals than a batch can take are known: most often more can be drawn.
+    /// Does the same where fewer arrivals are known than a batch can take; usually more can be drawn.
     #[cold]
     #[inline(never)]
     fn waiting_at_last(&mut self, now: Nanoseconds) -> usize {
@@ -135,7 +135,7 @@ impl LeanServer {
         self.arrivals.waiting(now, self.max)
     }
 
-    /// Its counters.
+    /// Returns its counters.
     pub(super) fn outcome(&self) -> ServerOutcome {
         ServerOutcome {
             workload: self.record.workload,
