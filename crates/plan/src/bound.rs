@@ -23,7 +23,7 @@ use super::search::pricing::Pricing;
 use super::search::types::{Covered, Type, Types, additive};
 use super::shares::{PendingWorkload, ShareFitter};
 use super::sizing::Sizer;
-use super::strategies::exact::{self, MOST_WORKLOADS};
+use super::strategies::exact;
 use super::{Margin, PlanRequest, Replicas};
 use igniter_model::domain::{BoundMethod, GpuBound};
 
@@ -109,15 +109,22 @@ pub fn lower_bound(request: &PlanRequest<'_>) -> GpuBound {
     if proving.types.is_empty() {
         return share_sum(request, &proving);
     }
-    if types.count() <= MOST_WORKLOADS {
-        return exact::solve(request, &types.split()).bound(request, &types, Some(&proving));
+    match exact::solve_few(request, &types) {
+        Some(solved) => solved.bound(request, &types, Some(&proving)),
+        None => of_types(request, &types, &proving),
     }
-    if proving.types.len() <= most_types(request) {
-        let by_lp = exact_types(request, &types.narrowed(), &proving);
-        let by_shares = share_sum(request, &proving);
-        return by_lp.map_or_else(|| by_shares.clone(), |lp| stronger(lp, by_shares.clone()));
+}
+
+/// The bound where not all co-locations are listed.
+pub(super) fn of_types(request: &PlanRequest<'_>, types: &Types, proving: &Proving) -> GpuBound {
+    if proving.types.len() > most_types(request) {
+        return of_many(request, proving);
     }
-    of_many(request, &proving)
+    let by_shares = share_sum(request, proving);
+    match exact_types(request, &types.clone().narrowed(), proving) {
+        Some(by_lp) => stronger(by_lp, by_shares),
+        None => by_shares,
+    }
 }
 
 /// Returns the stronger of two bounds.

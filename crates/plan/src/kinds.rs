@@ -14,7 +14,7 @@
 //! less.
 
 use super::assumptions;
-use super::search::enumerate::{best_seats, feasible_sets};
+use super::search::enumerate::{MOST_WAYS, best_seats, feasible_sets};
 use super::search::types::{Covered, Type, Types, seats};
 use super::shares::{ShareFitter, into_plan};
 use super::strategies::plans_by_half_of_slo;
@@ -83,8 +83,9 @@ pub fn plan_on_kinds_with<'a>(
         && options.replicas != Replicas::Allowed;
     let by_rule = plans_by_half_of_slo(strategy.name());
     let bound = if by_rule { mixer.bound()? } else { None };
-    let best = if exact {
-        mixer.optimum()?
+    let optimum = if exact { mixer.optimum()? } else { None };
+    let best = if let Some(optimum) = optimum {
+        optimum
     } else {
         mixer.improve(&mut best)?;
         mixer.joined(&best, bound)
@@ -326,8 +327,8 @@ impl<'a> Mixer<'a> {
         }))
     }
 
-    /// Returns the cheapest partition into feasible co-locations of all kinds.
-    fn optimum(&self) -> Result<Plan, PlanError> {
+    /// Returns the cheapest partition into feasible co-locations of all kinds; `None` where these are too many to list.
+    fn optimum(&self) -> Result<Option<Plan>, PlanError> {
         let count = self.workloads.len();
         let served: Vec<usize> =
             (0..count).filter(|&w| self.least.iter().any(|kind| kind[w].is_some())).collect();
@@ -346,7 +347,11 @@ impl<'a> Mixer<'a> {
                 PlanRequest::with_options(workloads, self.predictors[kind], self.options)?;
             let types = Types::of(&request).split();
             let whole = f64::from(self.predictors[kind].kind().units.get());
-            for set in feasible_sets(&mut ShareFitter::new(&request), &types) {
+            let Some(feasible) = feasible_sets(&mut ShareFitter::new(&request), &types, MOST_WAYS)
+            else {
+                return Ok(None);
+            };
+            for set in feasible {
                 let member = |t: &u16| 1_usize << origin[kind][types[usize::from(*t)].workloads[0]];
                 sets.push(PricedSet {
                     members: set.types.iter().map(member).sum(),
@@ -370,8 +375,9 @@ impl<'a> Mixer<'a> {
                 PlanRequest::with_options(&requests[kind], self.predictors[kind], self.options)?;
             let mut fitter = ShareFitter::new(&request);
             let own = chosen.iter().map(|&s| &sets[s]).filter(|set| set.kind == kind);
-            let filled =
-                own.filter_map(|set| best_seats(&mut fitter, &singles[kind], &set.types)).collect();
+            let filled = own
+                .filter_map(|set| best_seats(&mut fitter, &singles[kind], &set.types, MOST_WAYS))
+                .collect();
             let gpus = seats(&singles[kind], filled);
             plan.gpus.extend(into_plan(&plan.strategy, &request, &gpus, Vec::new()).gpus);
         }
@@ -393,7 +399,7 @@ impl<'a> Mixer<'a> {
             note,
             ..bound
         });
-        Ok(plan)
+        Ok(Some(plan))
     }
 }
 

@@ -15,6 +15,7 @@ use super::bound::divided_share_sum;
 use super::search::types::{Type, Types, seats};
 use super::shares::into_plan;
 use super::sizing::{Demand, Sizer};
+use crate::search::enumerate::MOST_WAYS;
 use crate::strategies::exact::{self, MOST_WORKLOADS, Solved};
 use crate::strategies::optimal::search;
 use igniter_model::domain::{Infeasible, Plan};
@@ -32,11 +33,13 @@ const MOST_DIVIDED: usize = 2;
 pub(super) fn plan(strategy: &str, request: &PlanRequest<'_>) -> Plan {
     let (demands, infeasible) = demands(request);
     let types = Types::of_demands(request, &demands);
-    let gpus = if demands.len() <= MOST_WORKLOADS {
-        divide_while_it_saves(request, demands).gpus
-    } else {
-        let (bins, _) = search(request, &types, None);
-        seats(&types.types, bins.into_iter().map(|bin| bin.seats).collect())
+    let few = demands.len() <= MOST_WORKLOADS;
+    let gpus = match few.then(|| divide_while_it_saves(request, demands)).flatten() {
+        Some(solved) => solved.gpus,
+        None => {
+            let (bins, _) = search(request, &types, None);
+            seats(&types.types, bins.into_iter().map(|bin| bin.seats).collect())
+        }
     };
     let mut plan = into_plan(strategy, request, &gpus, infeasible);
     plan.bound = Some(divided_share_sum(request));
@@ -64,10 +67,13 @@ fn demands(request: &PlanRequest<'_>) -> (Vec<(usize, Demand)>, Vec<Infeasible>)
     (demands, infeasible)
 }
 
-/// Divides workloads in two while that saves a GPU.
-fn divide_while_it_saves(request: &PlanRequest<'_>, mut demands: Vec<(usize, Demand)>) -> Solved {
+/// Divides workloads in two while that saves a GPU; `None` where [`exact::solve`] finds no optimum of the undivided ones.
+fn divide_while_it_saves(
+    request: &PlanRequest<'_>,
+    mut demands: Vec<(usize, Demand)>,
+) -> Option<Solved> {
     let singles = |demands: &[(usize, Demand)]| Types::of_demands(request, demands).split();
-    let mut best = exact::solve(request, &singles(&demands));
+    let mut best = exact::solve(request, &singles(&demands), MOST_WAYS)?;
     let bound = divided_share_sum(request).gpus;
     let whole = request.predictor().kind().units.get() as usize;
     for _ in 0..MOST_DIVIDED {
@@ -88,7 +94,7 @@ fn divide_while_it_saves(request: &PlanRequest<'_>, mut demands: Vec<(usize, Dem
                 if types.len() < trial.len() || least as usize > fewer * whole {
                     continue;
                 }
-                let solved = exact::solve(request, &types);
+                let Some(solved) = exact::solve(request, &types, MOST_WAYS) else { continue };
                 let key = |s: &Solved| (s.gpus.len(), s.total);
                 if solved.gpus.len() <= fewer
                     && better.as_ref().is_none_or(|(b, _)| key(&solved) < key(b))
@@ -101,5 +107,5 @@ fn divide_while_it_saves(request: &PlanRequest<'_>, mut demands: Vec<(usize, Dem
         best = solved;
         demands = divided;
     }
-    best
+    Some(best)
 }

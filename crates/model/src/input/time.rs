@@ -125,8 +125,11 @@ impl TimeReader {
                 #[expect(clippy::cast_precision_loss, reason = "small after the subtraction")]
                 match text.parse::<i64>() {
                     Ok(whole) => {
-                        let since = whole.checked_sub(YEAR_2020.checked_mul(unit.per_second())?)?;
-                        Some(since as f64 * unit.seconds())
+                        let year_2020 = match unit {
+                            TimeUnit::Minutes => YEAR_2020 / 60,
+                            _ => YEAR_2020 * unit.per_second(),
+                        };
+                        Some(whole.checked_sub(year_2020)? as f64 * unit.seconds())
                     }
                     Err(_) => Some(number(text, self.comma)? * unit.seconds() - YEAR_2020 as f64),
                 }
@@ -183,6 +186,13 @@ mod tests {
         assert_eq!(TimeReader::of("yesterday", TimeUnit::Auto, true), None);
         let given = TimeReader::of("2500", TimeUnit::Milliseconds, false).unwrap();
         assert_eq!(given.seconds("2500"), Some(2.5));
+        // Unix times in minutes, whole and with a fraction.
+        let minutes = TimeReader::of("26297281", TimeUnit::Minutes, false).unwrap();
+        assert!(minutes.unix);
+        assert_eq!(
+            (minutes.seconds("26297281"), minutes.seconds("26297281.5")),
+            (Some(60.0), Some(90.0))
+        );
         // A microsecond apart, in ns since 1970.
         let clock = TimeReader::of("1700157423500000000", TimeUnit::Auto, false).unwrap();
         let at = |text: &str| clock.seconds(text).unwrap();

@@ -2,8 +2,9 @@
 //! size, which leaves nothing out for being dominated.
 
 use super::*;
-use crate::PlanOptions;
+use crate::strategies::optimal::Optimal;
 use crate::tests::v100;
+use crate::{PlanOptions, Strategy};
 use igniter_model::domain::{ModelName, Workload, WorkloadName};
 use igniter_model::predictor::igniter::IgniterPredictor;
 use igniter_model::units::{Milliseconds, RequestsPerSecond};
@@ -76,7 +77,7 @@ fn least_and_bounds(
     let types = Types::of(&request);
     let singles: Vec<Type> =
         unabridged(&request, &types).iter().flat_map(|t| t.split().collect::<Vec<_>>()).collect();
-    let least = exact::solve(&request, &singles).gpus.len();
+    let least = exact::solve(&request, &singles, usize::MAX).unwrap().gpus.len();
     let proving = Proving::new(&request, &types).unwrap();
     let mut bounds = vec![share_sum(&request, &proving)];
     if !proving.types.is_empty() {
@@ -85,7 +86,8 @@ fn least_and_bounds(
         bounds.extend(by_classes(&request, &proving, 2));
         bounds.extend(by_classes(&request, &proving, 4));
     }
-    bounds.push(exact::solve(&request, &types.split()).bound(&request, &types, Some(&proving)));
+    let solved = exact::solve(&request, &types.split(), usize::MAX).unwrap();
+    bounds.push(solved.bound(&request, &types, Some(&proving)));
     // In parts, workloads can be served that one GPU cannot.
     if types.infeasible.is_empty() {
         let options = PlanOptions { replicas: Replicas::Allowed, ..PlanOptions::default() };
@@ -149,6 +151,26 @@ fn copies_of_two_workloads_that_share_a_gpu() {
         assert_eq!(least, 1);
         let request = PlanRequest::new(&many, &predictor).unwrap();
         assert!(lower_bound(&request).gpus <= 10, "{:?}", lower_bound(&request));
+    }
+}
+
+/// Their batch sizes have so many combinations that listing all of them took more than 24 GB.
+#[test]
+fn many_light_workloads_on_a_gpu_are_planned_and_bounded() {
+    let predictor = v100();
+    let distinct = (1..=8).map(|n| workload(n, "alexnet", 40.5, 526.0 - 7.0 * n as f64)).collect();
+    let copies = (1..=12).map(|n| workload(n, "alexnet", 40.5, 519.1)).collect();
+    for (workloads, gpus) in [(distinct, 1), (copies, 2)] {
+        let workloads: Vec<Workload> = workloads;
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        assert!(exact::solve_few(&request, &Types::of(&request)).is_none());
+        assert_eq!(lower_bound(&request).gpus, gpus);
+        let plan = Optimal.plan(&request);
+        assert!(plan.infeasible.is_empty(), "{:?}", plan.infeasible);
+        assert_eq!((plan.gpus.len(), plan.bound.unwrap().gpus), (gpus, gpus));
+        let refused = exact::Exact.plan(&request);
+        assert_eq!((refused.gpus.len(), refused.infeasible.len()), (0, workloads.len()));
+        assert!(refused.infeasible[0].reason.ends_with("use optimal"), "{refused:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use super::ReplanError;
 use super::layout::{ReplanServer, Why};
 use super::rules::{Asked, KindFacts, Rules, ServerSize};
 use super::sticky::MOST_REPLICAS;
-use crate::search::enumerate::best_seats;
+use crate::search::enumerate::{MOST_WAYS, best_seats};
 use crate::search::types::Type;
 use crate::shares::{PendingWorkload, ShareFitter};
 use crate::sizing::{Demand, Sizer};
@@ -145,7 +145,7 @@ impl Rules for StrategyRules<'_> {
             types.iter().enumerate().map(seat).collect()
         } else {
             let all: Vec<u16> = (0..u16::try_from(types.len()).ok()?).collect();
-            best_seats(fitter, &types, &all)?
+            best_seats(fitter, &types, &all, MOST_WAYS)?
         };
         for (seat, server) in seats.iter_mut().zip(servers) {
             seat.share = seat.share.max(SmUnits::new(server.at_least));

@@ -254,7 +254,7 @@ mod tests {
     fn works(fitter: &mut ShareFitter<'_>, types: &[Type], set: &[usize]) -> bool {
         let mut ways = vec![Way::default()];
         for &next in set {
-            ways = extend(fitter, types, &ways, next, fitter.whole());
+            ways = extend(fitter, types, &ways, next, fitter.whole(), usize::MAX).unwrap();
         }
         !ways.is_empty()
     }
@@ -270,8 +270,8 @@ mod tests {
             let split = Types::of(&request).narrowed().split();
             let mut packer = Packer::new(ShareFitter::new(&request));
             let packed = pack(&mut packer, &split, 0..split.len());
-            let least = exact::solve(&request, &split).gpus.len();
-            let all = feasible_sets(&mut ShareFitter::new(&request), &split);
+            let least = exact::solve(&request, &split, usize::MAX).unwrap().gpus.len();
+            let all = feasible_sets(&mut ShareFitter::new(&request), &split, usize::MAX).unwrap();
             for most in [9, 11, 13] {
                 let Some(classes) = optimistic(&request, &split, &packed, most) else { continue };
                 assert!(classes.len() <= most);

@@ -209,7 +209,7 @@ mod tests {
         let workloads = workloads(14, 20.0, 60.0);
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         let types: Vec<Type> = Types::of(&request).narrowed().split();
-        let all = feasible_sets(&mut ShareFitter::new(&request), &types);
+        let all = feasible_sets(&mut ShareFitter::new(&request), &types, usize::MAX).unwrap();
         let pricing = Pricing::by_weights(&request, &types);
         let mut listed: Vec<Vec<u16>> =
             pricing.list(usize::MAX).unwrap().into_iter().map(|set| set.types).collect();

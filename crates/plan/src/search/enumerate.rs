@@ -7,6 +7,13 @@
 use super::super::shares::{PendingWorkload, ShareFitter, total};
 use super::types::Type;
 
+/// The largest number of ways to run one co-location that a search keeps. Where many light workloads fit a GPU, all
+/// combinations of their batch sizes would fill the memory.
+pub(crate) const MOST_WAYS: usize = 50_000;
+
+/// An enumeration keeps this many times as many, of one co-location after another.
+const MOST_IN_ALL: usize = 40;
+
 /// A co-location that one GPU can hold.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FeasibleSet {
@@ -29,43 +36,59 @@ impl Way {
     }
 }
 
-/// Returns all feasible sets of the types, each type used at most once.
-pub(crate) fn feasible_sets(fitter: &mut ShareFitter<'_>, types: &[Type]) -> Vec<FeasibleSet> {
-    let mut found = Vec::new();
-    visit(fitter, types, &mut Vec::new(), &[Way::default()], &mut found);
-    found
-}
-
-/// Adds the feasible sets that extend the co-location `path`, which works in the given ways.
-fn visit(
+/// Returns all feasible sets of the types, each type used at most once; `None` where one works in more than
+/// `most_ways`, or all in more than forty times as many.
+pub(crate) fn feasible_sets(
     fitter: &mut ShareFitter<'_>,
     types: &[Type],
-    path: &mut Vec<u16>,
-    ways: &[Way],
-    found: &mut Vec<FeasibleSet>,
-) {
-    let least = types.iter().map(Type::least).min().unwrap_or(0);
-    let extensible = fitter.whole().saturating_sub(least);
-    let first = path.last().map_or(0, |&last| usize::from(last) + 1);
-    for next in first..types.len() {
-        let longer = extend(fitter, types, ways, next, extensible);
-        let Some(total) = longer.iter().map(Way::used).min() else { continue };
-        path.push(u16::try_from(next).expect("few types are enumerated"));
-        found.push(FeasibleSet { types: path.clone(), total });
-        visit(fitter, types, path, &longer, found);
-        path.pop();
+    most_ways: usize,
+) -> Option<Vec<FeasibleSet>> {
+    let left = most_ways.saturating_mul(MOST_IN_ALL);
+    let mut enumeration = Enumeration { fitter, types, most_ways, left, found: Vec::new() };
+    enumeration.visit(&mut Vec::new(), &[Way::default()])?;
+    Some(enumeration.found)
+}
+
+struct Enumeration<'l, 'f> {
+    fitter: &'l mut ShareFitter<'f>,
+    types: &'l [Type],
+    most_ways: usize,
+    /// The number of ways that may still be kept.
+    left: usize,
+    found: Vec<FeasibleSet>,
+}
+
+impl Enumeration<'_, '_> {
+    /// Adds the feasible sets that extend the co-location `path`, which works in the given ways; `None` where there are
+    /// too many.
+    fn visit(&mut self, path: &mut Vec<u16>, ways: &[Way]) -> Option<()> {
+        let least = self.types.iter().map(Type::least).min().unwrap_or(0);
+        let extensible = self.fitter.whole().saturating_sub(least);
+        let first = path.last().map_or(0, |&last| usize::from(last) + 1);
+        for next in first..self.types.len() {
+            let longer = extend(self.fitter, self.types, ways, next, extensible, self.most_ways)?;
+            self.left = self.left.checked_sub(longer.len())?;
+            let Some(total) = longer.iter().map(Way::used).min() else { continue };
+            path.push(u16::try_from(next).expect("few types are enumerated"));
+            self.found.push(FeasibleSet { types: path.clone(), total });
+            self.visit(path, &longer)?;
+            path.pop();
+        }
+        Some(())
     }
 }
 
 /// Returns every useful way to add a type to a co-location: once one is known, another must take fewer units than all
-/// others, or at most `extensible`, so that something may be added to it.
+/// others, or at most `extensible`, so that something may be added to it. `None` where there are more than
+/// `most_ways`.
 pub(crate) fn extend(
     fitter: &mut ShareFitter<'_>,
     types: &[Type],
     ways: &[Way],
     next: usize,
     extensible: u32,
-) -> Vec<Way> {
+    most_ways: usize,
+) -> Option<Vec<Way>> {
     let mut most = fitter.whole();
     let mut fewest = u32::MAX;
     let mut longer = Vec::new();
@@ -86,24 +109,30 @@ pub(crate) fn extend(
             if fitter.grow_to(&mut trial, most) {
                 fewest = fewest.min(total(&trial).get());
                 most = most.min(extensible.max(fewest - 1));
+                if longer.len() == most_ways {
+                    return None;
+                }
                 longer.push(Way { seats: trial.clone() });
             }
         }
     }
-    longer
+    Some(longer)
 }
 
-/// Returns the seats of a set with the least sum of shares, over all batch sizes; `None` where it is not feasible.
+/// Returns the seats of a set with the least sum of shares, over all batch sizes; `None` where it is not feasible, or
+/// works in more than `most_ways`, which a set of [`feasible_sets`] with the same limit does not.
 pub(crate) fn best_seats(
     fitter: &mut ShareFitter<'_>,
     types: &[Type],
     set: &[u16],
+    most_ways: usize,
 ) -> Option<Vec<PendingWorkload>> {
     let mut ways = vec![Way::default()];
     for (place, &next) in set.iter().enumerate() {
         let rest: u32 = set[place + 1..].iter().map(|&t| types[usize::from(t)].least()).sum();
-        let extensible = fitter.whole().saturating_sub(rest);
-        ways = extend(fitter, types, &ways, usize::from(next), extensible);
+        // Nothing is added to the last one, so only a better way than those before is of use.
+        let extensible = if rest == 0 { 0 } else { fitter.whole().saturating_sub(rest) };
+        ways = extend(fitter, types, &ways, usize::from(next), extensible, most_ways)?;
     }
     ways.into_iter().min_by_key(Way::used).map(|way| way.seats)
 }

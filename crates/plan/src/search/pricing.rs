@@ -9,7 +9,7 @@
 
 use super::super::shares::{ShareFitter, total};
 use super::super::{Margin, PlanRequest};
-use super::enumerate::{FeasibleSet, Way, extend};
+use super::enumerate::{FeasibleSet, MOST_WAYS, Way, extend};
 use super::neighbours::weights;
 use super::relaxed::{self, Relaxed};
 use super::types::Type;
@@ -100,7 +100,8 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
                 |fitter, (a, b)| {
                     let mut listing =
                         Listing { pricing: self, sets: Vec::new(), found: &found, most };
-                    let alone = extend(fitter, self.types, &[Way::default()], a, self.whole);
+                    let alone =
+                        extend(fitter, self.types, &[Way::default()], a, self.whole, MOST_WAYS)?;
                     let mut path = vec![a];
                     if a == b {
                         listing.note(&path);
@@ -358,7 +359,11 @@ impl Listing<'_, '_, '_, '_> {
             return true;
         }
         let lightest = (next..types.len()).map(|t| among(path.len() + 2, t)).min().unwrap_or(whole);
-        let longer = extend(fitter, types, ways, next, whole.saturating_sub(lightest));
+        let Some(longer) =
+            extend(fitter, types, ways, next, whole.saturating_sub(lightest), MOST_WAYS)
+        else {
+            return false;
+        };
         if longer.is_empty() {
             return true;
         }
@@ -427,7 +432,9 @@ impl PricingSearch<'_> {
         let lightest =
             if left == 0 { self.whole } else { table.lightest(next).saturating_mul(others) };
         let extensible = self.whole.saturating_sub(lightest);
-        let longer = extend(fitter, self.types, ways, of, extensible);
+        let Some(longer) = extend(fitter, self.types, ways, of, extensible, MOST_WAYS) else {
+            return false;
+        };
         if longer.is_empty() {
             return true;
         }

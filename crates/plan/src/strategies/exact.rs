@@ -7,8 +7,8 @@
 //! number of GPUs. Batch sizes are those up to Theorem 1's; [`GpuBound::covers`] states which plans
 //! the bound covers.
 
-use crate::bound::{Proving, process_count};
-use crate::search::enumerate::{FeasibleSet, best_seats, feasible_sets};
+use crate::bound::{Proving, of_types, process_count};
+use crate::search::enumerate::{FeasibleSet, MOST_WAYS, best_seats, feasible_sets};
 use crate::search::partition::{Partition, best_partition};
 use crate::search::types::{Type, Types, seats};
 use crate::shares::{PendingWorkload, ShareFitter, into_plan};
@@ -36,20 +36,31 @@ impl Strategy for Exact {
                 "exact plans at most {MOST_WORKLOADS} workloads, and these are {}: use optimal",
                 types.count()
             );
-            let infeasible = |w: &igniter_model::domain::Workload| Infeasible {
-                workload: w.name.clone(),
-                reason: reason.clone(),
-                fixes: Vec::new(),
-            };
-            let infeasible = request.workloads().iter().map(infeasible).collect();
-            return into_plan(self.name(), request, &[], infeasible);
+            return self.refuse(request, &reason);
         }
-        let solved = solve(request, &types.split());
+        let Some(solved) = solve(request, &types.split(), MOST_WAYS) else {
+            let reason = "so many of these workloads fit a GPU that their batch sizes have too many combinations for \
+                          exact: use optimal";
+            return self.refuse(request, reason);
+        };
         let proving = Proving::new(request, &types);
         let bound = solved.bound(request, &types, proving.as_ref());
         let mut plan = into_plan(self.name(), request, &solved.gpus, types.infeasible);
         plan.bound = Some(bound);
         plan
+    }
+}
+
+impl Exact {
+    /// A plan without any workload.
+    fn refuse(self, request: &PlanRequest<'_>, reason: &str) -> Plan {
+        let infeasible = |w: &igniter_model::domain::Workload| Infeasible {
+            workload: w.name.clone(),
+            reason: reason.to_owned(),
+            fixes: Vec::new(),
+        };
+        let infeasible = request.workloads().iter().map(infeasible).collect();
+        into_plan(self.name(), request, &[], infeasible)
     }
 }
 
@@ -82,7 +93,10 @@ impl Solved {
             } else {
                 // Batch sizes beyond Theorem 1's, which the plan does not use, may need fewer GPUs.
                 let split: Vec<Type> = all.flat_map(|(_, proven)| proven.split()).collect();
-                (solve(request, &split).gpus.len(), None)
+                let Some(solved) = solve(request, &split, MOST_WAYS) else {
+                    return of_types(request, types, proving);
+                };
+                (solved.gpus.len(), None)
             };
         #[expect(clippy::cast_precision_loss, reason = "a handful of GPUs")]
         let fractional_gpus = gpus as f64;
@@ -101,16 +115,29 @@ impl Solved {
     }
 }
 
-/// Finds the optimum. Each of the types must hold one workload.
-pub(crate) fn solve(request: &PlanRequest<'_>, singles: &[Type]) -> Solved {
+/// Finds the optimum of at most [`MOST_WORKLOADS`] workloads; `None` for more, and where [`solve`] finds none.
+pub(crate) fn solve_few(request: &PlanRequest<'_>, types: &Types) -> Option<Solved> {
+    if types.count() > MOST_WORKLOADS {
+        return None;
+    }
+    solve(request, &types.split(), MOST_WAYS)
+}
+
+/// Finds the optimum; each of the types must hold one workload. `None` where there are more than
+/// `most_ways` to run one co-location, or too many in all ([`feasible_sets`]).
+pub(crate) fn solve(
+    request: &PlanRequest<'_>,
+    singles: &[Type],
+    most_ways: usize,
+) -> Option<Solved> {
     let mut fitter = ShareFitter::new(request);
-    let sets = feasible_sets(&mut fitter, singles);
+    let sets = feasible_sets(&mut fitter, singles, most_ways)?;
     let Partition { sets: chosen, total } =
         best_partition(singles.len(), &sets).expect("each workload fits a GPU of its own");
     let fill = |index: usize| {
         let FeasibleSet { types, .. } = &sets[index];
-        best_seats(&mut fitter, singles, types).expect("the set has been found feasible")
+        best_seats(&mut fitter, singles, types, most_ways).expect("the set has been found feasible")
     };
     let gpus = seats(singles, chosen.into_iter().map(fill).collect());
-    Solved { gpus, total, sets: sets.len(), workloads: singles.len() }
+    Some(Solved { gpus, total, sets: sets.len(), workloads: singles.len() })
 }

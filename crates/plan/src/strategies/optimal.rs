@@ -17,13 +17,13 @@ use crate::bound::{
 };
 use crate::search::clock::SearchClock;
 use crate::search::configuration_lp::{LpResult, Proof};
-use crate::search::enumerate::best_seats;
+use crate::search::enumerate::{MOST_WAYS, best_seats};
 use crate::search::greedy::pack;
 use crate::search::local::{Choices, improve};
 use crate::search::packing::{Bin, Packer};
 use crate::search::types::{Type, Types, seats};
 use crate::shares::{PendingWorkload, ShareFitter, into_plan, total};
-use crate::strategies::exact::{self, MOST_WORKLOADS};
+use crate::strategies::exact;
 use crate::{PlanRequest, Replicas, Strategy, replicas};
 use igniter_model::domain::{GpuBound, Plan};
 use rayon::prelude::*;
@@ -60,13 +60,15 @@ impl Strategy for Optimal {
         }
         let types = Types::of(request);
         let proving = Proving::new(request, &types);
-        let (gpus, bound) = if types.count() <= MOST_WORKLOADS {
-            let solved = exact::solve(request, &types.split());
-            let bound = solved.bound(request, &types, proving.as_ref());
-            (solved.gpus, bound)
-        } else {
-            let (bins, bound) = search(request, &types, proving.as_ref());
-            (seats(&types.types, into_seats(bins)), bound)
+        let (gpus, bound) = match exact::solve_few(request, &types) {
+            Some(solved) => {
+                let bound = solved.bound(request, &types, proving.as_ref());
+                (solved.gpus, bound)
+            }
+            None => {
+                let (bins, bound) = search(request, &types, proving.as_ref());
+                (seats(&types.types, into_seats(bins)), bound)
+            }
         };
         let mut plan = into_plan(self.name(), request, &gpus, types.infeasible);
         plan.bound = Some(bound);
@@ -166,7 +168,7 @@ fn round(
     let mut bins = Vec::new();
     for (set, gpus) in &lp.chosen {
         // A batch size beyond Theorem 1's counts in proofs but is not planned with.
-        let Some(seats) = best_seats(&mut fitter, types, &set.types) else { continue };
+        let Some(seats) = best_seats(&mut fitter, types, &set.types, MOST_WAYS) else { continue };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
         let whole = (gpus + 1e-6).floor() as usize;
         for _ in 0..whole {
