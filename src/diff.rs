@@ -1,10 +1,9 @@
-//! Two folders of results side by side: what differs, by how much, and whether that is more than chance.
+//! Compares two folders of results: what differs, by how much, and whether the difference is more than chance.
 //!
 //! Comparisons are matched by strategy and workload, all other tables by the columns that name a row. Where both sides
-//! have confidence intervals over seeds, a difference counts as more than chance when it is larger than the root of
-//! the summed squares of both half-widths: the interval of a difference of two independent means. (Runs with the same
-//! seeds see the same arrivals, so the test errs on the side of "no difference".) Without intervals nothing is said
-//! about chance.
+//! have confidence intervals over seeds, a difference counts as more than chance when it is larger than the root of the
+//! summed squares of both half-widths: the interval of a difference of two independent means. (Runs with the same seeds
+//! see the same arrivals, so the test errs on the side of "no difference".) Without intervals, chance is not assessed.
 
 mod inputs;
 mod tables;
@@ -18,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tables::{better, of_tables};
 
-/// Which way a number is good.
+/// The direction in which a number improves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// Less is better, as for a latency.
@@ -29,57 +28,57 @@ pub enum Better {
     Neither,
 }
 
-/// What is known of chance in a difference.
+/// The role of chance in a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chance {
-    /// Larger than both intervals explain.
+    /// The difference is larger than both intervals explain.
     Beyond,
-    /// Within what the intervals allow.
+    /// The difference is within the intervals.
     Within,
-    /// There are no intervals.
+    /// There are no confidence intervals.
     Unknown,
 }
 
-/// One number on both sides.
+/// One number in both folders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Whose: a strategy with its workload, or a row of a table.
+    /// The subject of the number: a strategy with its workload, or a row of a table.
     pub of: String,
-    /// The workload, where it is of one.
+    /// The workload, where the number belongs to one.
     pub workload: Option<String>,
-    /// What: a number with its unit.
+    /// The name of the number, with its unit.
     pub what: String,
-    /// Which way it is good.
+    /// The direction in which the number improves.
     pub better: Better,
-    /// The number of the first folder.
+    /// The value in the first folder.
     pub a: f64,
-    /// That of the second.
+    /// The value in the second folder.
     pub b: f64,
-    /// Its confidence intervals (low, high), where both have some.
+    /// The confidence intervals (low, high) of both values, where both have one.
     pub intervals: Option<[(f64, f64); 2]>,
 }
 
 impl Difference {
-    /// The second minus the first.
+    /// Returns the second value minus the first.
     #[must_use]
     pub fn change(&self) -> f64 {
         self.b - self.a
     }
 
-    /// The change in percent of the first; none where that is zero.
+    /// Returns the change in percent of the first value; `None` where that is zero.
     #[must_use]
     pub fn percent(&self) -> Option<f64> {
         (self.a.abs() > 0.0).then(|| 100.0 * self.change() / self.a.abs())
     }
 
-    /// Whether both are the same number, but for rounding.
+    /// Returns whether both values are equal except for rounding.
     #[must_use]
     pub fn is_same(&self) -> bool {
         self.change().abs() <= 1e-9 * self.a.abs().max(self.b.abs())
     }
 
-    /// Whether the difference is too small to be good or bad: below 0.05 % of the number, unless it is beyond chance. A
-    /// request more or less at the edge of the measured window makes as much.
+    /// Returns whether the difference is too small to be good or bad: below 0.05 % of the number, unless it is beyond
+    /// chance. One request more or less at the edge of the measured window has an effect of that size.
     #[must_use]
     pub fn is_negligible(&self) -> bool {
         const PART: f64 = 5e-4;
@@ -87,7 +86,7 @@ impl Difference {
         self.is_same() || (small && self.chance() != Chance::Beyond)
     }
 
-    /// Whether the difference is more than chance.
+    /// Returns whether the difference is more than chance.
     #[must_use]
     pub fn chance(&self) -> Chance {
         let Some(intervals) = self.intervals else { return Chance::Unknown };
@@ -100,7 +99,7 @@ impl Difference {
         }
     }
 
-    /// Whether the second is better (`Some(true)`), worse, or neither.
+    /// Returns whether the second value is better (`Some(true)`), worse, or neither.
     #[must_use]
     pub fn is_better(&self) -> Option<bool> {
         match self.better {
@@ -112,39 +111,39 @@ impl Difference {
     }
 }
 
-/// Two folders side by side.
+/// The comparison of two folders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diff {
     /// The names of both folders.
     pub names: [String; 2],
-    /// What was compared, in a word or two.
+    /// The kind of results that were compared, in a word or two.
     pub kind: &'static str,
-    /// All numbers that both have.
+    /// All numbers that exist in both folders.
     pub rows: Vec<Difference>,
-    /// What one of them alone has, and other remarks.
+    /// Notes on data that only one folder has, and other remarks.
     pub notes: Vec<String>,
 }
 
-/// Two folders that cannot be compared.
+/// The reasons why two folders cannot be compared.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
 pub enum DiffError {
-    /// One of them cannot be read.
+    /// A folder cannot be read.
     #[error(transparent)]
     Read(#[from] PageError),
-    /// They hold different things.
+    /// The folders hold different kinds of results.
     #[error("{} holds {first}, {} holds {second}: these cannot be compared; give two folders of the same command", .a.display(), .b.display())]
     Kinds { a: PathBuf, b: PathBuf, first: &'static str, second: &'static str },
-    /// They have nothing in common.
+    /// The folders have nothing in common.
     #[error("{} and {} have no {what} in common: {first} and {second}", .a.display(), .b.display())]
     Nothing { a: PathBuf, b: PathBuf, what: &'static str, first: String, second: String },
 }
 
-/// Puts two folders of results side by side.
+/// Compares two folders of results.
 ///
 /// # Errors
-/// When one cannot be read, they hold different things, or have nothing in common.
+/// When a folder cannot be read, or the folders hold different kinds of results or have nothing in common.
 pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
     let sources = [read_source(a)?, read_source(b)?];
     let kinds = [kind(&sources[0]), kind(&sources[1])];
@@ -203,7 +202,7 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
     let mut tables: Vec<String> = Vec::new();
     for first in &sources[0].tables {
         let second = sources[1].tables.iter().find(|table| table.title == first.title);
-        // Rows of single runs have no intervals; the means of a sweep say more.
+        // Rows of single runs have no intervals; the means of a sweep are more informative.
         let Some(second) = second.filter(|_| first.title != "rows.csv") else { continue };
         let axes = sources.each_ref().map(|source| {
             source
@@ -264,7 +263,7 @@ fn kind(source: &PageSource<'_>) -> &'static str {
     }
 }
 
-/// Strategies of both sides: by name, or the only one of each.
+/// Pairs the strategies of both sides: by name, or the only strategy of each side.
 fn pairs<'a>(
     first: &'a Comparison,
     second: &'a Comparison,
@@ -279,7 +278,7 @@ fn pairs<'a>(
     first.strategies.iter().filter_map(same).collect()
 }
 
-/// What one side alone has.
+/// Notes the data that only one side has.
 fn alone(
     sides: &[String; 2],
     what: &str,
@@ -291,7 +290,7 @@ fn alone(
     for (side, own, other) in [(0, first, second), (1, second, first)] {
         let only: Vec<&str> =
             own.iter().filter(|name| !other.contains(name)).map(String::as_str).collect();
-        // The only strategies of both sides are compared whatever they are called.
+        // If each side has only one strategy, the two are compared whatever their names.
         if !only.is_empty() && common < own.len().max(other.len()) {
             const NAMED: usize = 8;
             let more = if only.len() > NAMED { " …" } else { "" };
@@ -325,7 +324,7 @@ fn seeds(source: &PageSource<'_>) -> SeedMeans {
     found
 }
 
-/// What differs between both runs beside the results, and what can be said about chance.
+/// Notes the differences between the runs besides the results, and what can be said about chance.
 fn settings(first: &Comparison, second: &Comparison, seeds: &[SeedMeans; 2]) -> Vec<String> {
     let mut notes = Vec::new();
     if first.scenario != second.scenario {
@@ -362,7 +361,7 @@ fn settings(first: &Comparison, second: &Comparison, seeds: &[SeedMeans; 2]) -> 
     notes
 }
 
-/// The workloads that both have.
+/// Returns the workloads that both folders have.
 fn matched<'c>(
     first: &'c Comparison,
     second: &'c Comparison,
@@ -373,12 +372,12 @@ fn matched<'c>(
     })
 }
 
-/// Whether a workload has another SLO.
+/// Returns whether a workload has another SLO.
 fn slos_differ(one: &WorkloadSummary, other: &WorkloadSummary) -> bool {
     one.slo_ms.total_cmp(&other.slo_ms).is_ne()
 }
 
-/// Whether other requests arrived for a workload.
+/// Returns whether other requests arrived for a workload.
 fn arrivals_differ(one: &WorkloadSummary, other: &WorkloadSummary) -> bool {
     one.requests != other.requests || one.rate_rps.total_cmp(&other.rate_rps).is_ne()
 }
@@ -447,7 +446,7 @@ fn of_strategies(
 }
 
 impl Diff {
-    /// The rows that differ: those of whole runs first, then the largest changes.
+    /// Returns the rows that differ: those of whole runs first, then the largest changes.
     #[must_use]
     pub fn changed(&self) -> Vec<&Difference> {
         let mut rows: Vec<&Difference> = self.rows.iter().filter(|row| !row.is_same()).collect();
@@ -461,7 +460,7 @@ impl Diff {
         rows
     }
 
-    /// What differs, in one line.
+    /// Summarises the differences in one line.
     #[must_use]
     pub fn verdict(&self) -> String {
         let changed = self.changed();

@@ -1,11 +1,11 @@
 //! `igniter` compares strategies that share GPUs between DNN inference workloads.
 //!
-//! Which provisioning plan meets every latency SLO at the least cost, when each workload gets a share of a
-//! GPU's SMs (NVIDIA MPS)? This crate fits an interference-aware performance model to measured profiles, plans
-//! with the iGniter strategy and others, and replays arrivals in a deterministic discrete-event
-//! simulator. It re-implements iGniter (Xu et al., "iGniter: Interference-Aware GPU Resource
-//! Provisioning for Predictable DNN Inference in the Cloud", IEEE TPDS 2022) and has its name: as the name of a
-//! strategy or of a predictor, `igniter` means the method of that paper.
+//! Which provisioning plan meets every latency SLO at the least cost, when each workload gets a share of a GPU's SMs
+//! (NVIDIA MPS)? This crate fits an interference-aware performance model to measured profiles, plans with the iGniter
+//! strategy and others, and replays arrivals in a deterministic discrete-event simulator. It re-implements iGniter (Xu
+//! et al., "iGniter: Interference-Aware GPU Resource Provisioning for Predictable DNN Inference in the Cloud", IEEE
+//! TPDS 2022) and shares its name: as the name of a strategy or of a predictor, `igniter` means the method of that
+//! paper.
 //!
 //! # What do you want to do?
 //!
@@ -22,9 +22,9 @@
 //! | start the servers of a plan | [`deploy`] |
 //! | add a strategy, predictor or arrival process | [`plan::Strategy`], [`predictor::Predictor`], [`arrivals::ArrivalProcess`] |
 //!
-//! [`units`], [`domain`] and [`stats`] hold what all of them share; [`profile`] and [`fit`] turn measurements into
-//! predictors; [`scenario`] reads scenario files; [`input`] reads files of other programs; [`cli`] is the command line.
-//! Most modules are crates in `crates/`, re-exported here (`docs/architecture.md`).
+//! [`units`], [`domain`] and [`stats`] hold the basics that all other modules share; [`profile`] and [`fit`] turn
+//! measurements into predictors; [`scenario`] reads scenario files; [`input`] reads files of other programs; [`cli`] is
+//! the command line. Most modules are crates in `crates/`, re-exported here (`docs/architecture.md`).
 //!
 //! # Example
 //!
@@ -43,7 +43,7 @@
 //! # Ok::<(), igniter::run::RunError>(())
 //! ```
 
-// What users of the library see is documented in full; the inner crates document what is not plain from a name.
+// The public API of the library is documented in full; the inner crates document only what a name does not make plain.
 #![warn(missing_docs)]
 
 pub use igniter_figures as figures;
@@ -65,7 +65,7 @@ pub mod servers;
 pub mod study;
 pub mod sweep;
 
-/// Lets code that tests and the library share name the library the same way.
+/// Lets code shared by the tests and the library refer to the library by the same name.
 #[cfg(test)]
 extern crate self as igniter;
 

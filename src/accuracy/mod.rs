@@ -1,4 +1,4 @@
-//! How well a predictor meets measured co-locations, and how well one would do without it.
+//! Compares a predictor with measured co-locations, and with simpler ways to predict them.
 
 use crate::domain::ModelName;
 use crate::fit;
@@ -8,7 +8,7 @@ use crate::stats;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Why predictions could not be compared with measurements.
+/// The reasons why predictions cannot be compared with measurements.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum AccuracyError {
     /// A measured model is not in the profile.
     #[error("run {run}: model {model:?} is not in the profile, which has: {known}")]
     UnknownModel { run: u64, model: String, known: String },
-    /// A prediction is none.
+    /// A prediction is invalid.
     #[error("run {run}: {source}")]
     Prediction { run: u64, source: BadPrediction },
 }
@@ -24,7 +24,7 @@ pub enum AccuracyError {
 /// Relative errors of predicted latencies against measured ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ErrorSummary {
-    /// How many latencies.
+    /// Number of latencies.
     pub n: usize,
     /// Mean absolute error in percent of the measured latency.
     pub mape_pct: f64,
@@ -36,14 +36,14 @@ pub struct ErrorSummary {
     pub bias_pct: f64,
 }
 
-/// A simpler way to predict, for comparison.
+/// A simpler prediction method, for comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NullModel {
-    /// Its short name.
+    /// The short name of the method.
     pub name: &'static str,
-    /// What it does.
+    /// A description of the method.
     pub description: &'static str,
-    /// How it errs.
+    /// The errors of the method.
     #[serde(flatten)]
     pub errors: ErrorSummary,
 }
@@ -53,7 +53,7 @@ pub struct NullModel {
 pub struct ModelErrors {
     /// The model.
     pub model: ModelName,
-    /// How its latencies are predicted.
+    /// The errors of the predicted latencies.
     #[serde(flatten)]
     pub errors: ErrorSummary,
 }
@@ -61,12 +61,12 @@ pub struct ModelErrors {
 /// The errors of one part of the data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PartErrors {
-    /// Which part.
+    /// The name of the part.
     pub of: String,
-    /// How its latencies are predicted.
+    /// The errors of the predicted latencies.
     #[serde(flatten)]
     pub errors: ErrorSummary,
-    /// How many of them lie in the predictor's own 95 % interval, in percent; absent where it gives none.
+    /// Percentage of the latencies that lie in the predictor's own 95 % interval; absent where it gives none.
     pub covered_pct: Option<f64>,
     /// The mean half-width of that interval in percent of the prediction.
     pub two_sided_pct: Option<f64>,
@@ -75,22 +75,22 @@ pub struct PartErrors {
 /// One measured makespan beside its prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MakespanPoint {
-    /// The run.
+    /// The number of the run.
     pub run: u64,
-    /// How many members.
+    /// Number of members in the run.
     pub members: usize,
     /// Predicted time from the common start to the end of the last batch, in ms.
     pub predicted_ms: f64,
-    /// The measured one in ms.
+    /// Measured makespan in ms.
     pub measured_ms: f64,
 }
 
 /// One measured latency beside its prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AccuracyPoint {
-    /// The run.
+    /// The number of the run.
     pub run: u64,
-    /// The member's place in it.
+    /// The index of the member in the run.
     pub member: usize,
     /// The model.
     pub model: ModelName,
@@ -104,9 +104,9 @@ pub struct AccuracyPoint {
     pub measured_ms: f64,
     /// Error in percent of the measured latency.
     pub error_pct: f64,
-    /// How many members the run has.
+    /// Number of members in the run.
     pub members: usize,
-    /// What takes longer, as the predictor sees it.
+    /// Whether the GPU or the launching of kernels takes longer, according to the predictor.
     pub lead: Lead,
     /// Half-width of the predictor's 95 % interval in percent of the prediction, where it gives one.
     pub two_sided_pct: Option<f64>,
@@ -117,38 +117,39 @@ pub struct AccuracyPoint {
 pub struct AccuracyReport {
     /// The predictor.
     pub predictor: &'static str,
-    /// Over all latencies.
+    /// The errors over all latencies.
     #[serde(flatten)]
     pub errors: ErrorSummary,
     /// Pearson's correlation of predicted and measured slowdown (latency together / latency alone);
     /// absent without a solo table.
     pub slowdown_correlation: Option<f64>,
-    /// For each model.
+    /// The errors of each model.
     pub per_model: Vec<ModelErrors>,
-    /// Where the GPU leads and where launching does; runs in which the GPU leads for every member; each number of
-    /// members.
+    /// The errors where the GPU leads and where launching leads; in runs in which the GPU leads for every member; and
+    /// for each number of members.
     pub parts: Vec<PartErrors>,
-    /// Runs of which only the makespan is known.
+    /// The errors of the makespans, where runs have them.
     pub makespans: Option<ErrorSummary>,
-    /// Members that ran but were not timed: they count as neighbours only.
+    /// Number of members that ran but were not timed: they count as neighbours only.
     pub untimed: usize,
-    /// Timed members whose configuration the solo table lacks: they have no measured slowdown.
+    /// Number of timed members whose configuration is missing in the solo table: they have no measured slowdown.
     pub without_solo: usize,
-    /// For comparison.
+    /// The simpler prediction methods, for comparison.
     pub null_models: Vec<NullModel>,
-    /// Every latency.
+    /// Every measured latency with its prediction.
     #[serde(skip)]
     pub points: Vec<AccuracyPoint>,
-    /// Every makespan.
+    /// Every measured makespan with its prediction.
     #[serde(skip)]
     pub makespan_points: Vec<MakespanPoint>,
 }
 
-/// Predicts every measured co-location and compares. With a solo table (measured latencies alone) the slowdown
-/// and the measured null models are compared too, on the configurations that it has.
+/// Predicts every measured co-location and compares the predictions with the measurements. With a solo table (measured
+/// latencies alone), the slowdown and the measured null models are also compared, on the configurations that the table
+/// has.
 ///
 /// # Errors
-/// When a run has a model that the predictor does not know.
+/// When a run has a model that the predictor does not know, or a prediction is invalid.
 ///
 /// # Panics
 /// When `runs` is empty, which the reader of runs excludes.
@@ -266,8 +267,8 @@ pub fn accuracy(
     })
 }
 
-/// Time until the last of the members has done one batch when all start together, in ms: whoever is done leaves, and
-/// the others go on at the pace that they have without it.
+/// Returns the time in ms until the last member has finished one batch, when all start together: members leave when
+/// they finish, and the others continue at the pace that they have without them.
 fn makespan_ms(predictor: &dyn Predictor, members: &[Member]) -> f64 {
     let mut running: Vec<(Member, f64)> = members.iter().map(|m| (*m, 1.0)).collect();
     let mut elapsed_ms = 0.0;
@@ -290,7 +291,8 @@ fn makespan_ms(predictor: &dyn Predictor, members: &[Member]) -> f64 {
     elapsed_ms
 }
 
-/// Where the GPU leads and where launching does, and each number of members; nothing where all is one part.
+/// Returns the errors of the parts of the data: where the GPU leads, where launching leads, and each number of members.
+/// A part that is empty or contains all points is left out.
 fn parts(points: &[AccuracyPoint]) -> Vec<PartErrors> {
     let mut found = Vec::new();
     let mut add = |of: String, chosen: Vec<&AccuracyPoint>| {
@@ -337,8 +339,8 @@ fn members_of(predictor: &dyn Predictor, run: &ColocatedRun) -> Result<Vec<Membe
     })
 }
 
-/// Scales each latency alone by the mean slowdown of the runs whose combination of models is another
-/// one: a constant that has not seen what it predicts.
+/// Scales each latency alone by the mean slowdown of the runs with other combinations of models, so that the constant
+/// has not seen the latencies that it predicts.
 fn scaled(combinations: &[&[&ModelName]], alone: &[f64], measured: &[f64]) -> Vec<f64> {
     let mut sums: BTreeMap<&[&ModelName], (f64, f64)> = BTreeMap::new();
     let mut all = (0.0, 0.0);
@@ -351,7 +353,7 @@ fn scaled(combinations: &[&[&ModelName]], alone: &[f64], measured: &[f64]) -> Ve
     }
     let scale = |combination: &[&ModelName]| {
         let own = sums[combination];
-        // With a single combination there are no others to learn from: no slowdown is assumed.
+        // With a single combination there are no other runs to learn from, so no slowdown is assumed.
         if all.1 > own.1 { (all.0 - own.0) / (all.1 - own.1) } else { 1.0 }
     };
     combinations.iter().zip(alone).map(|(combination, alone)| alone * scale(combination)).collect()

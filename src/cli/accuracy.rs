@@ -76,7 +76,7 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// The report as tables.
+/// Formats the report as tables.
 pub(super) fn described(report: &AccuracyReport) -> String {
     fn row(name: &str, e: &ErrorSummary) -> Vec<String> {
         let mut row = vec![name.to_owned(), e.n.to_string()];

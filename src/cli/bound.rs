@@ -18,7 +18,7 @@ struct BoundJson {
     least_cost_per_hour: Option<f64>,
     note: Option<String>,
     covers: Option<String>,
-    /// Workloads that cannot be served and are left out.
+    /// Number of workloads that cannot be served and are left out.
     infeasible: usize,
 }
 
@@ -30,10 +30,11 @@ pub(super) fn run(args: &BoundArgs) -> anyhow::Result<CommandOutcome> {
     let folder = args.result.output.as_ref().map(open).transpose()?.map(|dir| (dir, manifest));
     let bound = match study.request() {
         Some(request) => Some(lower_bound(&request)),
-        // With several kinds, the bound comes with a plan.
+        // With several kinds, a bound is part of a plan.
         None => study.plan(strategy("optimal")?.as_ref()).bound,
     };
-    // The quickest of the strategies that leave out just what no GPU can serve.
+    // `dedicated` is the fastest of the strategies that leave out only the workloads that no GPU
+    // can serve.
     let infeasible = match study.request() {
         Some(_) => study.plan(strategy("dedicated")?.as_ref()).infeasible.len(),
         None => 0,

@@ -23,10 +23,10 @@ struct CapacityJson<'a> {
     strategies: &'a [Capacity],
 }
 
-/// A search, with the folder for its results, if there is one, and their manifest.
+/// A search, the folder for its results, if there is one, and their manifest.
 pub(super) type OpenedSearch = (CapacitySearch, Option<OutputDir>, Manifest);
 
-/// The search that a command asks for.
+/// Opens the search of a command.
 pub(super) fn open(
     scenario: &ScenarioArgs,
     judge: &JudgeArgs,
@@ -136,7 +136,7 @@ fn text(found: &[Capacity], find: Find, range: FactorRange, args: &CapacityArgs)
     text
 }
 
-/// GPUs, cost, attainment, its interval, seeds.
+/// Returns a candidate as table cells: GPUs, cost, attainment, its interval, and seeds.
 pub(super) fn candidate_cells(candidate: &Candidate) -> Vec<String> {
     vec![
         candidate.gpu_count.to_string(),
@@ -182,7 +182,7 @@ pub(super) const CELLS: [&str; 7] = [
     "seeds",
 ];
 
-/// A candidate as cells of a file.
+/// Returns a candidate as cells of a CSV file.
 pub(super) fn plain_cells(candidate: &Candidate) -> Vec<String> {
     vec![
         candidate.gpu_count.to_string(),

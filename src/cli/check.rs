@@ -1,4 +1,4 @@
-//! `igniter check`: what a scenario asks for, in words, before anything runs.
+//! `igniter check`: describes a scenario in words and checks it, before anything runs.
 
 use super::args::CheckArgs;
 use super::plan::study;
@@ -27,7 +27,7 @@ struct CheckJson {
     infeasible: Vec<Refused>,
     violations: Vec<String>,
     notes: Vec<String>,
-    /// The same of the other strategies that were asked for.
+    /// The same document for each of the other requested strategies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     others: Vec<CheckJson>,
 }
@@ -37,15 +37,16 @@ struct CheckedWorkloadRow {
     workload: String,
     model: String,
     slo_ms: f64,
-    /// The SLO over the latency of one request alone on the whole (first) GPU; none where that does not know the model.
+    /// The SLO divided by the latency of one request alone on the whole (first) GPU; `None` where the predictor of that
+    /// GPU does not know the model.
     slo_x_solo: Option<f64>,
     rate_rps: f64,
     arrivals: String,
-    /// The plan's; none for a workload without a place.
+    /// The GPU in the plan; `None` for a workload without a placement.
     gpu: Option<usize>,
-    /// Rate over predicted throughput, in percent.
+    /// Rate divided by predicted throughput, in percent.
     load_pct: Option<f64>,
-    /// Predicted latency of a full batch over half of the SLO, in percent.
+    /// Predicted latency of a full batch divided by half of the SLO, in percent.
     half_slo_pct: Option<f64>,
 }
 
@@ -54,7 +55,7 @@ struct GpuRow {
     gpu: usize,
     workloads: Vec<String>,
     sm_pct: f64,
-    /// The highest load of its workloads, in percent.
+    /// The highest load of the workloads on the GPU, in percent.
     highest_load_pct: Option<f64>,
 }
 
@@ -155,7 +156,7 @@ fn document(study: &Study, plan: &Plan) -> CheckJson {
     }
 }
 
-/// What a reader of the plan should know that it does not say.
+/// Returns notes on facts that the plan itself does not show.
 fn notes(study: &Study, rows: &[CheckedWorkloadRow], strategy: &str) -> Vec<String> {
     let mut notes = if strategy == "queueing" { Vec::new() } else { study.advice() };
     let follows = study.scenario().replan.is_some();
@@ -223,13 +224,13 @@ fn notes(study: &Study, rows: &[CheckedWorkloadRow], strategy: &str) -> Vec<Stri
     notes
 }
 
-/// `1 workload has`, `2 workloads have`
+/// Returns a count with its verb: `1 workload has`, `2 workloads have`.
 fn with_verb(n: usize, one: &str, several: &str) -> String {
     format!("{} {}", counted(n, "workload"), if n == 1 { one } else { several })
 }
 
-/// The highest rate of an arrival process over time, as a multiple of `rate_rps`, as far as that is in
-/// the scenario.
+/// Returns the highest rate of an arrival process over time, as a multiple of `rate_rps`, as far as the scenario states
+/// it.
 fn peak(arrival: &ArrivalSpec) -> f64 {
     match arrival {
         ArrivalSpec::Shaped { gaps, shape } => {
@@ -250,7 +251,7 @@ fn peak(arrival: &ArrivalSpec) -> f64 {
     }
 }
 
-/// Arrivals in a few words.
+/// Describes arrivals in a few words.
 fn arrivals(arrival: &ArrivalSpec) -> String {
     match arrival {
         ArrivalSpec::Constant => "evenly spaced".to_owned(),
@@ -331,7 +332,7 @@ fn text(study: &Study, documents: &[CheckJson]) -> String {
     text
 }
 
-/// What the plan of one strategy does; notes that were `said` before are left out.
+/// Describes the plan of one strategy; notes in `said` are left out, as they were printed before.
 fn of_strategy(document: &CheckJson, follows: bool, said: &[&str]) -> String {
     let mut text = String::new();
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0}"));

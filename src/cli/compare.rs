@@ -1,4 +1,4 @@
-//! `igniter compare`: the main job.
+//! `igniter compare`: the main command.
 
 use super::CommandOutcome;
 use super::args::CompareArgs;
@@ -87,7 +87,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<CommandOutcome> {
             text += &format!("\n{}\n", over_seeds(repeated, args.seeds));
         }
         if strategies.iter().any(|planner| plans_by_rule(planner.name())) {
-            // Once is enough.
+            // Advice that the text already contains is not repeated.
             let said = |advice: &String| text.contains(&escaped(advice));
             let notes: Vec<String> = study.advice().into_iter().filter(|one| !said(one)).collect();
             for advice in notes {
@@ -99,13 +99,13 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<CommandOutcome> {
         }
         output::print(&text)?;
     }
-    // A baseline that misses SLOs is what a comparison is for; a workload that nobody could place is a
-    // failed check.
+    // A baseline that misses SLOs is an expected result of a comparison; a workload that a strategy
+    // could not place is a failed check.
     let placed = comparison.strategies.iter().all(|result| result.infeasible.is_empty());
     Ok(CommandOutcome::of(placed))
 }
 
-/// The result of a strategy with its planning time, and its numbers over seeds.
+/// The result of a strategy with its planning time, and its numbers over several seeds.
 type StrategyRun = ((StrategyResult, f64), Vec<SeedRow>);
 
 fn planned_and_run(
@@ -126,7 +126,7 @@ fn planned_and_run(
 /// The confidence of intervals over seeds.
 const CONFIDENCE: f64 = 0.95;
 
-/// The numbers of whole runs over seeds, a line for each strategy.
+/// Formats the numbers of whole runs over seeds, with a line for each strategy.
 fn over_seeds(rows: &[SeedRow], seeds: u16) -> String {
     let of_runs = || rows.iter().filter(|row| row.workload.is_empty());
     let mut strategies: Vec<&str> = of_runs().map(|row| row.strategy.as_str()).collect();
@@ -141,7 +141,8 @@ fn over_seeds(rows: &[SeedRow], seeds: u16) -> String {
     format!("means over {seeds} seeds (95 % confidence)\n{table}")
 }
 
-/// One line for each strategy. Planning time is shown to people only: it differs from run to run.
+/// Formats one line for each strategy. Planning time is for people only, as it differs from run to
+/// run.
 fn overview(comparison: &Comparison, seconds: &[f64]) -> String {
     let keys = [
         "strategy",
@@ -163,6 +164,7 @@ fn overview(comparison: &Comparison, seconds: &[f64]) -> String {
         };
         columns.iter().map(|column| column.shown(result)).chain([time]).collect()
     });
-    // A narrow terminal does without the time first, the strategy and its misses stay.
+    // On a narrow terminal, the planning time is dropped first; the strategy and its misses always
+    // stay.
     output::fitted_table(&header, rows, &[8, 2, 7, 4, 6])
 }

@@ -60,7 +60,8 @@ fn reason(reason: Reason) -> &'static str {
     }
 }
 
-/// A list of runs: the co-locations by rank, then every configuration of theirs alone, once.
+/// Returns a list of runs as CSV: the co-locations by rank, then each of their configurations
+/// alone, once.
 fn runs_csv(list: &[Suggestion]) -> String {
     let mut text = "run,member,model,batch,sm_pct,why\n".to_owned();
     for (run, suggestion) in list.iter().enumerate() {
@@ -78,7 +79,7 @@ fn runs_csv(list: &[Suggestion]) -> String {
     text
 }
 
-/// A model's name as a CSV field.
+/// Quotes a model's name as a CSV field where necessary.
 fn field(name: &str) -> String {
     if name.contains([',', '"']) {
         format!("\"{}\"", name.replace('"', "\"\""))

@@ -1,4 +1,4 @@
-//! `igniter diff`: two folders of results side by side.
+//! `igniter diff`: compares two folders of results.
 
 use super::args::{DiffArgs, DiffFormat};
 use super::files::{check_writable, write_file};
@@ -9,7 +9,7 @@ use crate::page;
 use crate::results::{markdown_escape, short};
 use serde_json::json;
 
-/// Rows that are printed; the page and `--all` have every one.
+/// Maximum number of rows that are printed; the page and `--all` contain every one.
 const ROWS: usize = 40;
 
 pub(super) fn run(args: &DiffArgs) -> anyhow::Result<CommandOutcome> {
@@ -45,7 +45,7 @@ pub(super) fn run(args: &DiffArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// The rows that are shown, and how many are not.
+/// Returns the rows to show, and the number of rows that are left out.
 fn shown(found: &Diff, all: bool) -> (Vec<&Difference>, usize) {
     let mut rows = if all { found.rows.iter().collect() } else { found.changed() };
     let n = rows.len();
@@ -56,7 +56,8 @@ fn shown(found: &Diff, all: bool) -> (Vec<&Difference>, usize) {
     (rows, left)
 }
 
-/// Whose, what, both numbers, the change, and what it means.
+/// Returns the cells of a row: its subject, the name of the number, both values, the change, and
+/// its meaning.
 fn cells(row: &Difference) -> Vec<String> {
     let sign = if row.is_same() {
         ""
@@ -90,7 +91,7 @@ fn cells(row: &Difference) -> Vec<String> {
     ]
 }
 
-/// Counts as they are, other numbers with three digits.
+/// Formats counts exactly and other numbers with three digits.
 fn number(value: f64) -> String {
     if value.fract().abs() > 0.0 || value.abs() > 1e9 { short(value) } else { format!("{value}") }
 }

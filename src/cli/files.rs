@@ -1,4 +1,4 @@
-//! Single files and new folders, written whole or not at all.
+//! Writes single files and new folders, completely or not at all.
 
 use crate::results::Staging;
 use crate::traces::WriteError;
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// The folder that a path lies in.
+/// Returns the folder that contains a path.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -15,17 +15,17 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Where the content for a path goes.
+/// The destination of content that is written to a path.
 enum WriteTarget {
-    /// A regular file, or none yet: replaced as a whole. Links were followed.
+    /// A regular file, which is replaced as a whole, or a path where no file exists yet. Links have been followed.
     File(PathBuf),
-    /// A pipe, a device or a terminal, or what stands in for one under /dev: written into, never replaced.
+    /// A pipe, a device or a terminal, or anything that stands for one under /dev: it is written to, never replaced.
     Stream,
 }
 
-/// Follows links and finds out what is there.
+/// Follows links and determines the kind of the destination.
 fn target(path: &Path) -> std::io::Result<WriteTarget> {
-    // `/dev/stdout` is a link to whatever stdout is, which its owner has open.
+    // `/dev/stdout` is a link to the file behind stdout, which another process may hold open.
     if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) {
         return Ok(WriteTarget::Stream);
     }
@@ -50,7 +50,7 @@ fn target(path: &Path) -> std::io::Result<WriteTarget> {
     Err(std::io::Error::other("too many links lead from one to the next"))
 }
 
-/// Checks that results can be there.
+/// Checks that a path is a folder, which may hold results.
 pub(super) fn is_folder(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -59,7 +59,7 @@ pub(super) fn is_folder(path: &Path) -> anyhow::Result<()> {
     bail!("{}: {what}; give a folder that igniter wrote with -o", path.display())
 }
 
-/// Checks, before the work begins, that a file can be written there.
+/// Checks, before the work begins, that a file can be written to a path.
 pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         bail!("cannot write {}: it is a folder; name a file", path.display());
@@ -76,7 +76,7 @@ pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     write_file_with(path, |out| out.write_all(text.as_bytes()))
 }
 
-/// As [`write_file`], with content that is written piece by piece.
+/// Same as [`write_file`], with content that is written piece by piece.
 pub(super) fn write_file_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -84,8 +84,8 @@ pub(super) fn write_file_with(
     write_file_of(path, |out| Ok(content(out)?))
 }
 
-/// As [`write_file_with`], with content that may itself turn out wrong on the way. Then nothing is written, and the
-/// error is the content's.
+/// Same as [`write_file_with`], with content that may itself fail while it is written. In that case, no file is
+/// written, and the error of the content is returned.
 pub(super) fn write_file_of(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,

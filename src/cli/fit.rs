@@ -80,7 +80,7 @@ pub(super) fn run(args: &FitModelArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// The coefficients of another GPU kind.
+/// Reads the coefficients of another GPU kind.
 pub(super) fn constants_of(path: &Path) -> anyhow::Result<ContentionCoefficients> {
     match CoefficientsFile::read(path)? {
         CoefficientsFile::Contention(file) => Ok(file.coefficients),
@@ -92,7 +92,7 @@ pub(super) fn constants_of(path: &Path) -> anyhow::Result<ContentionCoefficients
     }
 }
 
-/// iGniter's coefficients, which have no report but residuals with each model.
+/// Formats iGniter's coefficients, which have residuals for each model instead of a report.
 fn igniter(file: &IgniterFile) -> String {
     let rows = file.models.iter().map(|m| {
         let (c, r, v) = (&m.coefficients, &m.active_time_residuals, &m.validity);
@@ -133,7 +133,7 @@ fn igniter(file: &IgniterFile) -> String {
     )
 }
 
-/// What a fit had, what it found, and what it had to assume.
+/// Describes a fit: its data, the terms that it found, and its assumptions.
 fn described(predictor: &str, report: &FitReport) -> String {
     let data = &report.data;
     let mut text = format!(

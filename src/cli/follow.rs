@@ -1,4 +1,4 @@
-//! `igniter simulate` of plans that follow each other.
+//! `igniter simulate` for plans that follow each other.
 
 use super::CommandOutcome;
 use super::args::SimulateArgs;
@@ -14,7 +14,7 @@ use crate::run::{FollowedPlans, JUDGED_WINDOW, Lateness, Study, lateness};
 use anyhow::{bail, ensure};
 use serde::Serialize;
 
-/// What is printed with --json.
+/// The JSON document that `--json` prints.
 #[derive(Serialize)]
 struct FollowJson<'a> {
     scenario: &'a str,
@@ -22,10 +22,10 @@ struct FollowJson<'a> {
     policy: &'a str,
     seed: u64,
     plans: usize,
-    /// The most GPUs at once.
+    /// The maximum number of GPUs at once.
     gpu_count: usize,
     gpu_hours: f64,
-    /// The mean over the run.
+    /// The mean cost over the run, in $/h.
     cost_per_hour: f64,
     #[serde(flatten)]
     lateness: Lateness,
@@ -45,11 +45,11 @@ struct FollowWindowRow<'a> {
     late_in_handover: u64,
 }
 
-/// The text of the plan file, if it is one of plans that follow each other.
+/// Returns the text of the plan file, if it contains plans that follow each other.
 pub(super) fn given(args: &SimulateArgs) -> Option<String> {
     let (_, files) = args.scenario.files();
     let [file] = files else { return None };
-    // What cannot be read is reported where plans are read, and so are pipes, of which what is read is gone.
+    // Files that cannot be read are reported where plans are read. So are pipes, whose content is gone once it is read.
     if !file.is_file() {
         return None;
     }
@@ -57,7 +57,7 @@ pub(super) fn given(args: &SimulateArgs) -> Option<String> {
     is_plans_text(&text).then_some(text)
 }
 
-/// The scenario of plans that follow each other.
+/// Loads the scenario of plans that follow each other.
 pub(super) fn study(args: &SimulateArgs) -> anyhow::Result<Study> {
     let (Some(scenario), _) = args.scenario.files() else {
         bail!(
@@ -69,7 +69,7 @@ pub(super) fn study(args: &SimulateArgs) -> anyhow::Result<Study> {
     Ok(Study::load(scenario, &overrides)?)
 }
 
-/// Simulates plans that follow each other: those of a text, or by the scenario's `[replan]` table.
+/// Simulates plans that follow each other: those in `text`, or those made by the scenario's `[replan]` table.
 pub(super) fn run(
     args: &SimulateArgs,
     study: &Study,
@@ -130,7 +130,7 @@ pub(super) fn run(
     Ok(CommandOutcome::of(result.misses() == 0))
 }
 
-/// The plans by the scenario's own table.
+/// Makes plans by the scenario's `[replan]` table.
 fn planned(
     args: &SimulateArgs,
     study: &Study,
@@ -169,7 +169,7 @@ fn gpu_hours(followed: &FollowedPlans, study: &Study) -> f64 {
     seconds.sum::<f64>() / 3600.0
 }
 
-/// The plans, their steps, and what became of requests minute by minute.
+/// Writes the plans, their steps, and counts of requests for each minute.
 fn write_files(
     dir: &mut OutputDir,
     study: &Study,

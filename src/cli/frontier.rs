@@ -38,7 +38,7 @@ pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::of(found.iter().any(|candidate| candidate.met)))
 }
 
-/// The front alone, by cost; equal plans of several headrooms once.
+/// Formats the points on the front only, by cost.
 fn text(found: &[Candidate], front: &[bool]) -> String {
     let mut shown: Vec<&Candidate> =
         found.iter().zip(front).filter(|(_, on)| **on).map(|(candidate, _)| candidate).collect();

@@ -1,4 +1,4 @@
-//! `igniter init`: a scenario to start from.
+//! `igniter init`: writes a scenario to start from.
 
 use super::CommandOutcome;
 use super::args::InitArgs;
@@ -10,8 +10,8 @@ use anyhow::bail;
 use std::fmt::Write;
 use std::path::Path;
 
-/// What workloads are of, by turns: a model of the shipped V100 profile with an SLO in ms and a rate in requests/s that
-/// the paper's evaluation has for it.
+/// The settings of workloads, used in turn: a model of the shipped V100 profile, with an SLO in ms and a rate in
+/// requests/s that the paper's evaluation uses for it.
 const WORKLOADS: [(&str, u32, u32); 4] =
     [("alexnet", 15, 500), ("resnet50", 40, 400), ("vgg19", 60, 200), ("ssd", 55, 50)];
 

@@ -15,7 +15,7 @@ pub(super) fn run(folder: &Path) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// The pages of a command and of all below it.
+/// Writes the pages of a command and of all its subcommands.
 fn pages(command: &clap::Command, folder: &Path) -> anyhow::Result<()> {
     page(command, folder)?;
     let below = command.get_subcommands().filter(|below| below.get_name() != "help");

@@ -65,8 +65,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(run())
 }
 
-/// The same, with the exit code as a number. Where the program is a part of another process, [`set_command_line`] comes
-/// before.
+/// Same as [`main`], but returns the exit code as a number. Where the program is a part of another process, call
+/// [`set_command_line`] first.
 #[must_use]
 pub fn run() -> u8 {
     let cli: IgniterCli = match parse("igniter") {
@@ -87,11 +87,11 @@ pub fn run() -> u8 {
     }
 }
 
-/// Ctrl-C, SIGTERM or SIGHUP: takes back what is not finished and ends the process.
+/// Handles Ctrl-C, SIGTERM or SIGHUP: removes unfinished output and ends the process.
 fn interrupted() {
     crate::results::discard_unfinished();
     output::tell(&format!("interrupted; {}", sweep::after_interrupt()));
-    // 128 + SIGINT, as shells have it.
+    // 128 + SIGINT, as in shells.
     std::process::exit(130);
 }
 

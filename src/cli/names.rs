@@ -1,10 +1,10 @@
-//! What a reader calls strategies, models and workloads: `--display NAME=TEXT`.
+//! Display names of strategies, models and workloads: `--display NAME=TEXT`.
 
 use crate::domain::nearest;
 use anyhow::bail;
 use std::collections::BTreeMap;
 
-/// Reads the pairs of `--display`.
+/// Parses the pairs of `--display`.
 pub(super) fn display(pairs: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
     let mut display = BTreeMap::new();
     for pair in pairs {
@@ -18,7 +18,7 @@ pub(super) fn display(pairs: &[String]) -> anyhow::Result<BTreeMap<String, Strin
     Ok(display)
 }
 
-/// Why a name of `--display` cannot be used: nothing that is shown is called so.
+/// Returns the error for a name of `--display` that nothing in the output has.
 pub(super) fn no_such_name(name: &str, known: &[String]) -> anyhow::Error {
     const LISTED: usize = 30;
     let mut all: Vec<&str> = Vec::new();

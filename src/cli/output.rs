@@ -1,4 +1,4 @@
-//! Printing: results to stdout, everything else to stderr.
+//! Prints results to stdout, and everything else to stderr.
 
 use crate::domain::escaped;
 use crate::figures::Figure;
@@ -21,7 +21,7 @@ pub(super) fn tell(text: &str) {
     super::shared::say("igniter", text);
 }
 
-/// Says which characters of figures no font here can draw.
+/// Prints a note with the characters of figures that no installed font can draw.
 pub(super) fn tell_undrawn(figures: &[Figure]) -> anyhow::Result<()> {
     let mut missing: Vec<char> = Vec::new();
     for figure in figures {
@@ -42,14 +42,15 @@ pub(super) fn tell_undrawn(figures: &[Figure]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the reader of stdout went away, as `| head` does: that is no failure.
+/// Returns whether the reader of stdout closed it, as `| head` does. This is not a failure.
 pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     })
 }
 
-/// What tables on stdout may use: colours on a terminal, unless NO_COLOR is set, and its width.
+/// Returns the capabilities of stdout for tables: colours on a terminal, unless NO_COLOR is set,
+/// and the width.
 pub(super) fn screen() -> Screen {
     if !io::stdout().is_terminal() {
         return Screen::PLAIN;
@@ -63,13 +64,14 @@ pub(super) fn screen() -> Screen {
     }
 }
 
-/// A plain table: a header and rows of equally many cells.
+/// Formats a plain table: a header and rows of equally many cells.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let lines = fitted_lines(&mut made(header, rows), &[], None);
     lines.join("\n")
 }
 
-/// The same, without the columns in `spared` where it is too wide for the terminal.
+/// Same as [`table`], but drops the columns in `spared` where the table is too wide for the
+/// terminal.
 pub(super) fn fitted_table(
     header: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
@@ -83,7 +85,7 @@ fn made(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> comfy_t
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(header.to_vec());
     for row in rows {
-        // A name out of a file is no command for the terminal.
+        // A name from a file must not act as a command for the terminal.
         table.add_row(row.iter().map(|cell| escaped(cell)));
     }
     // Numbers read best when their ends are aligned; the first column holds names.

@@ -19,7 +19,8 @@ use clap::ValueEnum as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// For more workloads a bound may take seconds: those of strategies that prove none are left to `igniter bound`.
+/// Maximum number of workloads for which a bound is computed where the strategy proves none. With more, a bound may
+/// take seconds, and is left to `igniter bound`.
 const MOST_BOUNDED: usize = 14;
 
 #[derive(Serialize)]
@@ -29,7 +30,7 @@ struct PlanJson {
     violations: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     explanations: Vec<String>,
-    /// What to expect of each workload, where the plan was made by such an analysis.
+    /// The forecast of each workload, where the plan was made by such an analysis.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     forecast: Vec<Forecast>,
 }
@@ -61,8 +62,8 @@ pub(super) fn overrides(
     }
 }
 
-/// Reads the scenario of a command and its plan, where one is given; plan files of the artifact need no scenario. What
-/// is assumed beyond them is said on stderr, unless that is not wanted.
+/// Reads the scenario of a command, and its plan where one is given; plan files of the artifact need no scenario.
+/// Assumptions beyond the files are printed to stderr, unless `quiet` is set.
 pub(super) fn planned_study(
     args: &PlannedScenarioArgs,
     planning: &PlanningArgs,
@@ -104,7 +105,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<CommandOutcome> {
         bail!("--explain takes a scenario with one GPU kind; name one with --profile");
     }
     let mut planned = planner.plan(&study)?;
-    // Other plans go by other rules than those that these bounds speak of.
+    // Plans by other rules are outside of what these bounds cover.
     let by_rule = plans_by_half_of_slo(&planned.plan.strategy);
     if let (None, true, Some(request)) = (&planned.refined, by_rule, study.request()) {
         improve_bound(&mut planned.plan, &request);
@@ -167,8 +168,8 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::of(passed))
 }
 
-/// Puts what `igniter bound` proves in the place of a weaker bound, where that takes seconds at most or the strategy is
-/// one of those that take their time.
+/// Replaces a weaker bound by the one that `igniter bound` proves, where that takes seconds at most or the strategy is
+/// `optimal`, which takes long itself.
 fn improve_bound(plan: &mut Plan, request: &PlanRequest<'_>) {
     let is_met = plan.bound.as_ref().is_some_and(|bound| plan.gpus.len() <= bound.gpus);
     let few = request.workloads().len() <= MOST_BOUNDED;
@@ -181,7 +182,7 @@ fn improve_bound(plan: &mut Plan, request: &PlanRequest<'_>) {
     }
 }
 
-/// Files that start the servers of a plan.
+/// Returns the files that start the servers of a plan.
 fn manifests(format: PlanFormat, plan: &Plan, study: &Study) -> String {
     let (kinds, scenario) = (study.kinds(), study.scenario());
     if format == PlanFormat::Compose {
@@ -191,7 +192,7 @@ fn manifests(format: PlanFormat, plan: &Plan, study: &Study) -> String {
     }
 }
 
-/// `2 v100 + 1 t4`, or `v100` where there is one kind.
+/// Returns the number of GPUs of each kind, such as `2 v100 + 1 t4`, or only `v100` where there is one kind.
 fn kinds(plan: &Plan, study: &Study) -> String {
     let kinds = study.kinds();
     if let [one] = kinds.as_slice() {
@@ -280,7 +281,7 @@ fn described(planned: &Planned, study: &Study, violations: &[String]) -> String 
     text
 }
 
-/// What to expect of each workload.
+/// Formats the forecast of each workload.
 fn forecast_text(forecast: &[Forecast], study: &Study) -> String {
     let header = [
         "workload",
@@ -324,7 +325,7 @@ fn forecast_text(forecast: &[Forecast], study: &Study) -> String {
     text
 }
 
-/// What simulation found out about each workload.
+/// Formats the resources of each workload that simulation found.
 fn refined_text(refined: &Refined) -> String {
     let header = [
         "workload",

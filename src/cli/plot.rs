@@ -1,4 +1,4 @@
-//! `igniter plot`: figures from the files of a sweep or of a comparison alone.
+//! `igniter plot`: draws figures only from the files of a sweep or of a comparison.
 
 use super::files::is_folder;
 use super::names::{display, no_such_name};
@@ -54,7 +54,7 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// The figures of a comparison, drawn anew from its tables.
+/// Redraws the figures of a comparison from its tables.
 fn of_comparison(args: &PlotArgs) -> anyhow::Result<Vec<Figure>> {
     let sweeps_only = [
         ("--x", args.x.is_some()),
@@ -125,14 +125,14 @@ fn of_sweep(args: &PlotArgs) -> anyhow::Result<Figure> {
         PlotKind::Heatmap => heat(&table, args)?,
         PlotKind::Pareto => pareto(&table, args)?,
     };
-    // Such as that an axis changes some of the workloads only.
+    // For example, that an axis changes only some of the workloads.
     for note in table.notes() {
         figure.caption += &format!(" {note}");
     }
     Ok(figure)
 }
 
-/// What figures of a comparison name.
+/// Returns the names that appear in the figures of a comparison.
 fn comparison_names(comparison: &Comparison) -> Vec<String> {
     let mut names: Vec<String> = STAGES.iter().map(|(name, _)| (*name).to_owned()).collect();
     for result in &comparison.strategies {
@@ -144,7 +144,7 @@ fn comparison_names(comparison: &Comparison) -> Vec<String> {
     names
 }
 
-/// Refuses another name for what is nowhere.
+/// Rejects a display name for something that does not appear in the figures.
 fn check_names(args: &PlotArgs, known: Vec<String>) -> anyhow::Result<()> {
     let names = display(&args.look.display)?;
     match names.keys().find(|name| !known.contains(name)) {
@@ -153,7 +153,7 @@ fn check_names(args: &PlotArgs, known: Vec<String>) -> anyhow::Result<()> {
     }
 }
 
-/// The lines of a table in the order that is asked for.
+/// Returns the lines of a table in the requested order.
 fn arms(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Vec<String>> {
     let all = table.arms();
     for name in &args.look.order {
@@ -166,7 +166,7 @@ fn arms(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Vec<String>> {
     Ok(if args.look.order.is_empty() { all } else { args.look.order.clone() })
 }
 
-/// Widths in inches, factors and sizes in points that are allowed.
+/// The allowed widths in inches, height factors, and font sizes in points.
 const WIDTHS: std::ops::RangeInclusive<f64> = 1.5..=30.0;
 const HEIGHTS: std::ops::RangeInclusive<f64> = 0.3..=5.0;
 const SIZES: std::ops::RangeInclusive<f64> = 4.0..=24.0;
@@ -203,7 +203,7 @@ fn sheet(look: &LookArgs) -> anyhow::Result<Sheet> {
     })
 }
 
-/// Inches of width for each point of the size of text, at least.
+/// Minimum width in inches for each point of font size.
 const MIN_ROOM: f64 = 0.25;
 
 impl From<FormatArg> for FigureFormat {
@@ -227,7 +227,7 @@ fn check(args: &PlotArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A folder of results keeps its manifest, which now lists the figures (`names`) as well.
+/// Finishes the folder. A folder of results keeps its manifest, which now also lists the figures (`names`).
 fn finish(
     dir: OutputDir,
     mut manifest: Manifest,
@@ -238,7 +238,7 @@ fn finish(
     let file = args.dir.join("manifest.json");
     if let Some(names) = names {
         manifest = Manifest::read(&file)?;
-        // What the run itself drew, it draws again.
+        // Figures that the run itself drew are already listed as its outputs.
         let own = |name: &String| manifest.outputs.iter().any(|output| output.path == *name);
         let added: Vec<String> = names.into_iter().filter(|name| !own(name)).collect();
         manifest.plotted.extend(added);
@@ -250,7 +250,7 @@ fn finish(
     Ok(dir.finish(manifest)?)
 }
 
-/// The axis that is asked for, or the one with this number from the end.
+/// Returns the requested axis, or the axis with this number from the end.
 fn axis<'a>(
     asked: Option<&'a str>,
     table: &'a PointTable,
@@ -271,7 +271,7 @@ fn name(args: &PlotArgs, default: &str) -> String {
     args.name.clone().unwrap_or_else(|| default.to_owned())
 }
 
-/// The rows of each value of a column, or all as one where there is none.
+/// Returns the rows for each value of a column, or all rows together where no column is given.
 fn split(table: &PointTable, column: Option<&str>) -> anyhow::Result<Vec<(String, PointTable)>> {
     let Some(column) = column else { return Ok(vec![(String::new(), table.clone())]) };
     let mut parts = Vec::new();
@@ -295,7 +295,8 @@ fn lines(table: &PointTable, args: &PlotArgs, y: &str, stem: &str) -> anyhow::Re
     Ok(line_figure(&name(args, stem), &panels, (x, y), &averaged, target, args.log)?)
 }
 
-/// One line for each strategy; points that share an x value are averaged, their interval is the widest.
+/// Makes one line for each strategy. Points that share an x value are averaged, and their interval is the smallest that
+/// contains all of theirs.
 fn series(
     table: &PointTable,
     args: &PlotArgs,
@@ -331,7 +332,7 @@ fn series(
 
 fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
     let x = axis(args.x.as_deref(), table, 0, "--x")?;
-    // The last axis that is not on the x axis already.
+    // The default is the last axis that is not already on the x axis.
     let rows = match &args.rows {
         Some(rows) => axis(Some(rows), table, 0, "--rows")?,
         None => match table.axes().iter().rev().find(|axis| *axis != x) {
@@ -349,7 +350,7 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         lines.len()
     );
     let mut panels = Vec::new();
-    // What tells panels apart otherwise is an axis here.
+    // The strategy, which otherwise distinguishes panels, is an axis here.
     let by_strategy = [x, rows].contains(&"strategy");
     let parts: Vec<(String, PointTable)> = match by_strategy {
         true => vec![(String::new(), table.clone())],
@@ -361,7 +362,7 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         for line in &lines {
             let mut values = Vec::new();
             for column in &columns {
-                // Not every combination need be there.
+                // Some combinations may be missing.
                 let cell = own.only(rows, line).and_then(|row| row.only(x, column));
                 let found: Vec<f64> = match cell {
                     Ok(cell) => cell.numbers(y)?.into_iter().flatten().collect(),
@@ -396,7 +397,7 @@ fn pareto(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
     Ok(pareto_figure(&name(args, "pareto"), &all, (x_name, y_name), target, &demands)?)
 }
 
-/// The points of each demand: all axes change what is asked for, but those of `[plan]`, which change how it is met.
+/// Groups the points by demand: all axes change the demand, except those of `[plan]`, which change how it is met.
 fn demands(
     table: &PointTable,
     (x_name, y_name): (&str, &str),

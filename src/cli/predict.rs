@@ -18,7 +18,7 @@ struct PredictJson {
     power_demand_w: f64,
     clock_mhz: f64,
     total_sm_pct: f64,
-    /// How far the predicted latencies may be off; absent where the predictor does not say.
+    /// The error bounds of the predicted latencies; absent where the predictor has none.
     uncertainty: Option<UncertaintyDocument>,
     warnings: Vec<String>,
 }
@@ -29,7 +29,7 @@ struct UncertaintyDocument {
     two_sided_pct: f64,
     one_sided_pct: f64,
     extrapolated: bool,
-    /// Whether co-locations measured on this GPU kind calibrated it.
+    /// Whether the bounds were calibrated with co-locations measured on this GPU kind.
     calibrated: bool,
 }
 
@@ -43,14 +43,15 @@ struct MemberDocument {
     load_ms: f64,
     feedback_ms: f64,
     throughput_rps: f64,
-    /// How far its latency may be off, in percent; absent where the predictor does not say.
+    /// The two-sided error bound of the latency in percent; absent where the predictor has none.
     two_sided_pct: Option<f64>,
     one_sided_pct: Option<f64>,
-    /// What takes longer: `gpu`, or `launch` where the host launches kernels more slowly than the GPU runs them.
+    /// The longer of the two times: `gpu`, or `launch` where the host launches kernels more slowly than the GPU runs
+    /// them.
     lead: Option<Lead>,
 }
 
-/// That of the member that may be off most.
+/// Returns the largest uncertainty of all members.
 fn largest(uncertainties: &[Uncertainty]) -> Option<UncertaintyDocument> {
     let most = |of: fn(&Uncertainty) -> f64| uncertainties.iter().map(of).fold(0.0, f64::max);
     let first = uncertainties.first()?;
@@ -159,7 +160,7 @@ fn parse_member(text: &str, predictor: &dyn Predictor) -> anyhow::Result<Member>
 }
 
 fn described(document: &PredictJson) -> String {
-    // A predictor that says nothing of its errors has no columns for them.
+    // A predictor without error bounds has no columns for them.
     let uncertain = document.uncertainty.is_some();
     let rows = document.members.iter().map(|m| {
         let mut row = vec![

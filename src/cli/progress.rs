@@ -20,7 +20,7 @@ impl StepProgress {
         Self(bar)
     }
 
-    /// A bar over many steps of about equal length, with the time that is left.
+    /// Makes a bar over many steps of about equal length, with the remaining time.
     pub(super) fn long(steps: u64, quiet: bool) -> Self {
         let target = if quiet {
             ProgressDrawTarget::hidden()
@@ -36,18 +36,19 @@ impl StepProgress {
         Self(bar)
     }
 
-    /// Steps done before this process started; they do not count for the remaining time.
+    /// Sets the number of steps that were done before this process started; they do not count for
+    /// the remaining time.
     pub(super) fn begin_at(&self, steps: u64) {
         self.0.set_position(steps);
         self.0.reset_eta();
     }
 
-    /// Sets how many steps are done.
+    /// Sets the number of finished steps.
     pub(super) fn to(&self, steps: u64) {
         self.0.set_position(steps);
     }
 
-    /// Sets how many steps there are, if that becomes known late.
+    /// Sets the total number of steps, if it becomes known late.
     pub(super) fn of(&self, steps: u64) {
         self.0.set_length(steps);
     }

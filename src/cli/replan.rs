@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// More plans than these are not listed one by one.
+/// Maximum number of plans that are listed one by one.
 const MOST_LISTED: usize = 48;
 
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ struct ReplanJson {
     gpu_hours: f64,
     billed_gpu_hours: f64,
     cost: f64,
-    /// Compared with one plan for the highest rate of each workload.
+    /// The saving compared with one plan for the highest rate of each workload.
     saved_pct: f64,
     fixed_gpu_hours: f64,
     fixed_gpus: usize,
@@ -79,7 +79,7 @@ pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// What a figure is written as, by the name of its file.
+/// Returns the format of a figure by the extension of its file.
 fn figure_format(path: &Path) -> anyhow::Result<FigureFormat> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let known = [FigureFormat::Svg, FigureFormat::Png, FigureFormat::Pdf, FigureFormat::Pgf];
@@ -91,7 +91,7 @@ fn figure_format(path: &Path) -> anyhow::Result<FigureFormat> {
     })
 }
 
-/// The file of a further page: `day.svg`, then `day-2.svg`.
+/// Returns the file of a page: `day.svg`, then `day-2.svg`.
 fn page_of(path: &Path, page: usize) -> PathBuf {
     if page == 0 {
         return path.to_owned();
@@ -135,12 +135,12 @@ fn json(done: &ReplannedStudy, plans: PlansFile) -> ReplanJson {
     }
 }
 
-/// How much less is billed than for one plan for the highest rates, in percent.
+/// Returns the saving in billed GPU-hours compared with one plan for the highest rates, in percent.
 fn saved_pct(done: &ReplannedStudy) -> f64 {
     100.0 * (1.0 - done.account.billed_gpu_hours / done.fixed.billed_gpu_hours)
 }
 
-/// `1:30:00`
+/// Formats a time as `1:30:00`.
 fn clock(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a run's length")]
     let whole = seconds.round() as u64;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<CommandOutcome> {
     let names = reproduce::chosen(&args.figures)?;
     let mut manifest = Manifest::start(super::command_line());
-    // One figure that is made anew leaves the others where they are.
+    // If only some figures are made, the others stay in the folder.
     let existing = if args.figures.is_empty() { Existing::Replace } else { Existing::Keep };
     let mut dir = OutputDir::open_for(&args.output, existing, &Identity::new(&manifest, None))?;
     let progress = StepProgress::new(names.len() + 1, args.print.quiet);

@@ -1,4 +1,4 @@
-//! The output folder of `simulate` and `compare`, and the threads that they work on.
+//! The output folder of `simulate` and `compare`, and their thread pool.
 
 use super::common_args::ThreadArgs;
 use super::output;
@@ -8,7 +8,7 @@ use crate::results::{Comparison, Existing, Identity, Manifest, OutputDir};
 use crate::run::{RunError, Study, write_results};
 use std::path::Path;
 
-/// Runs `work` on its own pool of threads where a number is asked for.
+/// Runs `work` on a thread pool of its own where a number of threads is given.
 pub(super) fn in_pool<T: Send>(
     args: ThreadArgs,
     work: impl FnOnce() -> T + Send,
@@ -18,7 +18,7 @@ pub(super) fn in_pool<T: Send>(
     pool.map(|pool| pool.install(work)).map_err(|source| RunError::Threads { threads, source })
 }
 
-/// Where to look for what was written into a folder, after what is printed of it.
+/// Returns the text that names the files written to a folder, for the end of the printed output.
 pub(super) fn written(folder: &Path) -> String {
     format!(
         "\nreport   {}\nfigures  {}\ntables   {}",
@@ -28,7 +28,7 @@ pub(super) fn written(folder: &Path) -> String {
     )
 }
 
-/// The folder that results go to, if any, with the manifest that says how they were made.
+/// The folder for results, if any, with its manifest.
 #[derive(Debug)]
 pub(super) struct ResultFolder {
     dir: Option<OutputDir>,
@@ -36,13 +36,13 @@ pub(super) struct ResultFolder {
 }
 
 impl ResultFolder {
-    /// Makes sure, before anything runs, that results can be written.
+    /// Opens the folder before anything runs, to make sure that results can be written.
     pub(super) fn open(path: Option<&Path>, study: &Study) -> anyhow::Result<Self> {
         let mut manifest = Manifest::start(super::command_line());
         let identity = Identity::new(&manifest, Some(&study.scenario().name));
         let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
         let dir = path.map(open).transpose()?;
-        // Inputs may be large: they are only read for a manifest that will be written.
+        // Inputs may be large, so they are read only for a manifest that will be written.
         if dir.is_some() {
             study.note(&mut manifest)?;
             if let Some(note) = study.formula_note() {
@@ -52,22 +52,22 @@ impl ResultFolder {
         Ok(Self { dir, manifest })
     }
 
-    /// Lists one more input file in the manifest; a folder by its files.
+    /// Adds an input file to the manifest; of a folder, its files.
     pub(super) fn note_input(&mut self, path: &Path) -> std::io::Result<()> {
         if self.dir.is_some() { self.manifest.input_path(path) } else { Ok(()) }
     }
 
-    /// Notes in the manifest how long a plan took to make.
+    /// Records the planning time of a strategy in the manifest.
     pub(super) fn note_planning(&mut self, strategy: &str, seconds: f64) {
         self.manifest.planning_s.insert(strategy.to_owned(), seconds);
     }
 
-    /// The folder itself.
+    /// Returns the folder, if there is one.
     pub(super) fn dir(&mut self) -> Option<&mut OutputDir> {
         self.dir.as_mut()
     }
 
-    /// How many steps of progress [`ResultFolder::finish`] takes.
+    /// Number of progress steps that [`ResultFolder::finish`] takes.
     pub(super) fn steps(&self) -> usize {
         if self.dir.is_some() { 2 } else { 0 }
     }

@@ -1,4 +1,4 @@
-//! The live view of a sweep: one page on this machine alone, with what is done so far.
+//! The live view of a sweep: one page, available on this machine only, with the results so far.
 
 use super::output;
 use crate::page;
@@ -10,14 +10,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A browser that asks this slowly is not waited for.
+/// Timeout for reading from and writing to a browser.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two looks for a browser.
+/// Pause between two checks for a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest line of a request, in bytes.
 const LINE: u64 = 8192;
 
-/// Opens the port and says where the page is.
+/// Opens the port and prints the address of the page.
 pub(super) fn open(port: u16) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| {
         format!(
@@ -29,11 +29,11 @@ pub(super) fn open(port: u16) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Answers browsers until `done`.
+/// Answers requests of browsers until `done` is set.
 pub(super) fn answer(listener: &TcpListener, sweep: &Sweep, folder: &Path, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         match listener.accept() {
-            // A browser that goes away is no failure of the sweep.
+            // A browser that disconnects is no failure of the sweep.
             Ok((stream, _)) => drop(respond(stream, sweep, folder)),
             Err(_) => std::thread::sleep(PAUSE),
         }
@@ -55,7 +55,7 @@ fn respond(stream: TcpStream, sweep: &Sweep, folder: &Path) -> io::Result<()> {
         let lower = line.to_ascii_lowercase();
         if let Some(host) = lower.strip_prefix("host:") {
             let host = host.trim().rsplit_once(':').map_or(host.trim(), |(name, _)| name);
-            // A page of another site that reaches this port by its own name gets nothing.
+            // A page of another site that reaches this port under its own host name is rejected.
             local = matches!(host, "127.0.0.1" | "localhost");
         }
     }

@@ -76,7 +76,7 @@ fn write_rows(dir: &mut OutputDir, name: &str, found: &Servers) -> anyhow::Resul
     Ok(())
 }
 
-/// Simulated against published mean latency, by page.
+/// Plots simulated against published mean latency, by page.
 fn figure_of(found: &Servers) -> anyhow::Result<Option<figures::Figure>> {
     let marks: Vec<PredictedPoint> = found
         .rows

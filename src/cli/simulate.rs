@@ -82,7 +82,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<CommandOutcome> {
             .trace_out
             .as_ref()
             .map(|_| args.trace_window.unwrap_or((Nanoseconds::ZERO, Nanoseconds::MAX))),
-        // Nobody would see them in silence.
+        // Without any output, nobody would see the arrivals.
         arrivals: args.output.is_some() || args.print.json || !args.print.quiet,
         columns: None,
     };

@@ -1,34 +1,34 @@
-//! The strategies as values of flags: completion and help list them.
+//! The strategies as values of flags, which completion and help list.
 
 use super::output;
 use crate::plan::{BUILT_IN, BuiltIn, STRATEGIES};
 use crate::run::RunError;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-/// One strategy.
+/// Returns a parser for one strategy.
 pub(super) fn one() -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(BUILT_IN.iter().map(value)).map(named)
 }
 
-/// The program's name of a strategy.
+/// Returns this program's name of a strategy, which may be given by its name in papers.
 fn named(given: String) -> String {
     let known = BUILT_IN.iter().find(|row| row.in_papers.contains(&given.as_str()));
     known.map_or(given, |row| row.name.to_owned())
 }
 
-/// One of a list, or all of them.
+/// Returns a parser for one strategy of a list, or `all`.
 pub(super) fn several() -> impl TypedValueParser<Value = String> {
     let all = PossibleValue::new("all")
         .help("All but exact, which takes few workloads, and those whose plans cannot run here");
     PossibleValuesParser::new(BUILT_IN.iter().map(value).chain([all])).map(named)
 }
 
-/// Whether a list asks for all of them.
+/// Returns whether a list contains `all`.
 pub(super) fn are_all(names: &[String]) -> bool {
     names.iter().any(|name| name == "all")
 }
 
-/// The names that a list means.
+/// Returns the names of the strategies in a list, with `all` expanded.
 pub(super) fn chosen(names: &[String]) -> Vec<String> {
     if are_all(names) {
         return STRATEGIES
@@ -40,8 +40,8 @@ pub(super) fn chosen(names: &[String]) -> Vec<String> {
     names.to_vec()
 }
 
-/// Leaves out the strategies of `all` whose plans cannot run, and says why; `results` are theirs, in the same order. Where
-/// none is left, that is an error.
+/// Removes the strategies of `all` whose plans cannot run, and prints the reasons. `results` holds their results in the
+/// same order. Returns an error where no strategy is left.
 pub(super) fn without_unable<S, T>(
     strategies: &mut Vec<S>,
     name: impl Fn(&S) -> &str,

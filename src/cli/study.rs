@@ -19,11 +19,11 @@ use anyhow::bail;
 use serde::Serialize;
 use std::path::Path;
 
-/// The recipes that figures show: one for each predictor and budget that is fitted once.
+/// The recipes that figures show: one for each predictor and each budget with a single fit.
 const SHOWN: [&str; 5] =
     ["igniter", "gpulets", "A: profile", "B: + kernel list", "D: solo as served + all runs"];
 
-/// Measurements of the command line, those of the profile where it names none.
+/// The measurements named on the command line, or those of the profile where it names none.
 #[derive(Debug)]
 pub(super) struct StudyMeasurements {
     pub(super) profile: Profile,
@@ -222,7 +222,7 @@ fn rows(study: &AccuracyStudy) -> Vec<Vec<String>> {
     study.rows.iter().map(row).collect()
 }
 
-/// What was left out, the noise floor, and errors by model.
+/// Describes the skipped recipes, the noise floor, and the errors by model.
 fn notes(study: &AccuracyStudy) -> String {
     let mut text = String::new();
     for (recipe, reason) in &study.skipped {

@@ -13,10 +13,10 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether what is interrupted now can be continued.
+/// Whether a run that is interrupted now can be continued.
 static RESUMABLE: AtomicBool = AtomicBool::new(false);
 
-/// What an interrupted run leaves behind, in words.
+/// Describes the state that an interrupted run leaves behind.
 pub(super) fn after_interrupt() -> &'static str {
     if RESUMABLE.load(Ordering::Relaxed) {
         "finished points are kept; continue with --resume"
@@ -85,7 +85,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::of(outcome.failed == 0))
 }
 
-/// Tells a user whose tasks may each be doing everything.
+/// Warns a user whose batch tasks may each be running the whole sweep.
 fn warn_of_numbers() {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -99,7 +99,8 @@ fn warn_of_numbers() {
     }
 }
 
-/// The processors that this process may use: of its task, where a batch system says so.
+/// Returns the number of processors that this process may use: that of its task, where a batch
+/// system states it.
 fn threads() -> usize {
     let number = |name| std::env::var(name).ok()?.trim().parse().ok().filter(|n| *n > 0);
     let of_task = number("SLURM_CPUS_PER_TASK").or_else(|| number("SLURM_CPUS_ON_NODE"));
@@ -124,7 +125,7 @@ fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// Says what became of a sweep or a merge.
+/// Prints the outcome of a sweep or a merge.
 pub(super) fn print_outcome(
     outcome: &SweepOutcome,
     print: super::common_args::PrintArgs,

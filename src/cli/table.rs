@@ -1,4 +1,4 @@
-//! `igniter table`: a table for a paper.
+//! `igniter table`: formats a table for a paper.
 
 use super::args::{TableArgs, TableFormat, TableOf};
 use super::files::{check_writable, is_folder, write_file};
@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use std::collections::BTreeMap;
 use std::fs::File;
 
-/// Tables that commands write, in the order in which they are looked for.
+/// The tables that commands write, in the order in which they are searched for.
 const FILES: [&str; 6] =
     ["points.csv", "study.csv", "frontier.csv", "capacity.csv", "accuracy.csv", "comparison.csv"];
 
@@ -118,18 +118,19 @@ fn made<R>(
     args: &TableArgs,
     display: &BTreeMap<String, String>,
 ) -> anyhow::Result<String> {
-    // Other programs want every digit.
+    // Other programs need every digit.
     if args.format == TableFormat::Csv && args.display.is_empty() {
         let mut bytes = Vec::new();
         write_csv(&mut bytes, columns, rows)?;
         return Ok(String::from_utf8(bytes)?);
     }
-    // Among workloads, GPUs and placements none is best.
+    // Among workloads, GPUs and placements there is no best one to mark.
     let mark = args.of == TableOf::Strategies;
     said(PaperTable::new(columns, rows, mark), display, args)
 }
 
-/// The table with the names of the scenario and, before them, those that are asked for.
+/// Formats the table with the display names of the scenario, which those of the command line
+/// override.
 fn said(
     mut table: PaperTable,
     of_scenario: &BTreeMap<String, String>,

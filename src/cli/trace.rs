@@ -1,4 +1,4 @@
-//! `igniter trace`: foreign traces, and the arrivals of scenarios.
+//! `igniter trace`: inspects and converts external traces, and generates and fits arrivals.
 
 use super::CommandOutcome;
 use super::files::{check_writable, write_file_of};
@@ -35,7 +35,7 @@ pub(super) fn run(args: &TraceArgs) -> anyhow::Result<CommandOutcome> {
     Ok(CommandOutcome::Done)
 }
 
-/// What is known of the arrivals of one workload, or of all together.
+/// Statistics of the arrivals of one workload, or of all together.
 #[derive(Debug, Serialize)]
 struct TraceRow {
     workload: String,
@@ -45,10 +45,10 @@ struct TraceRow {
     statistics: ArrivalStatistics,
 }
 
-/// How many windows a fit lists at most.
+/// Maximum number of windows in a fit.
 const MOST_WINDOWS: usize = 1 << 20;
 
-/// How many workloads a table on the terminal lists.
+/// Maximum number of workloads that a table on the terminal lists.
 const LISTED: usize = 20;
 
 fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
@@ -78,14 +78,15 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     show(format.word(), &rows, &notes, &args.print)
 }
 
-/// What a user should know of a trace that was read: how, and what is doubtful about it.
+/// Returns notes on a trace: how it was read, and what is doubtful about it.
 fn notes(format: Format, trace: &dyn TraceStream, rows: &[TraceRow]) -> Vec<String> {
     let mut notes = trace.notes();
     notes.extend(rows.first().into_iter().flat_map(|row| doubts(format, &row.statistics)));
     notes
 }
 
-/// The arrivals of each workload of a scenario, drawn one after another, none kept.
+/// Returns the statistics of each workload's arrivals in a scenario. They are drawn one after
+/// another, and none is kept.
 fn scenario_rows(scenario: &Scenario) -> anyhow::Result<Vec<TraceRow>> {
     let mut rows = Vec::new();
     for entry in &scenario.workloads {
@@ -99,7 +100,7 @@ fn scenario_rows(scenario: &Scenario) -> anyhow::Result<Vec<TraceRow>> {
     Ok(rows)
 }
 
-/// What is known of a trace that goes by.
+/// Statistics of a trace, gathered while it is read.
 #[derive(Debug, Default)]
 struct Tallies {
     all: ArrivalTally,
@@ -113,7 +114,7 @@ impl Tallies {
         self.keys[key].add(time);
     }
 
-    /// A row for all requests, and one for each key where there are several.
+    /// Returns a row for all requests, and one for each key where there are several.
     fn rows(mut self, trace: &dyn TraceStream) -> Vec<TraceRow> {
         let (keys, length) = (trace.keys(), trace.length());
         self.keys.resize_with(keys.len(), ArrivalTally::default);
@@ -179,20 +180,21 @@ fn show(
     output::print(&text)
 }
 
-/// Says on stderr what a user should know, however quiet the rest is to be.
+/// Prints notes to stderr, even with `--quiet`.
 fn tell(notes: &[String]) {
     for note in notes {
         output::tell(&format!("note: {note}"));
     }
 }
 
-/// The beginning of a name out of a foreign file, which a terminal must not take for commands.
+/// Returns the beginning of a name from an external file, escaped so that a terminal does not take
+/// it for commands.
 fn shown(name: &str) -> String {
     let (count, short) = (name.chars().count(), name.chars().take(24).collect::<String>());
     escaped(&short) + if count > 24 { "…" } else { "" }
 }
 
-/// Four significant digits, as far as there are so many.
+/// Formats a number with about four significant digits.
 fn short(number: f64) -> String {
     let digits = if number.abs() >= 1000.0 {
         0
@@ -204,7 +206,7 @@ fn short(number: f64) -> String {
     format!("{number:.digits$}")
 }
 
-/// Opens the part of a trace that is asked for.
+/// Opens the requested part of a trace.
 fn open(
     path: &Path,
     args: &ReadingArgs,
@@ -228,7 +230,7 @@ fn open(
     Ok((trace.format(), TracePart::new(trace, start, length)))
 }
 
-/// What a word names, where one is given.
+/// Returns the value that a word names, where one is given.
 fn named<T>(
     flag: &str,
     word: Option<&str>,
@@ -331,7 +333,7 @@ fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
     show("scenario", &rows, &[], &args.print)
 }
 
-/// Writes a file, gzipped if its name ends so.
+/// Writes a file, gzipped if its name ends in `.gz`.
 fn write_zipped(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
@@ -340,7 +342,7 @@ fn write_zipped(
         return write_file_of(path, content);
     }
     write_file_of(path, |out| {
-        // Without a time or a name in its header the file is the same each time.
+        // The gzip header has no time or name, so that the file is the same each time.
         let mut zipped = BufWriter::new(GzEncoder::new(out, Compression::default()));
         content(&mut zipped)?;
         zipped.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()?;
@@ -356,7 +358,7 @@ struct FitRow {
     windows: Vec<WindowFit>,
 }
 
-/// The fits of one workload, while its arrivals go by.
+/// The fits of one workload, updated while its arrivals are read.
 #[derive(Debug)]
 struct Fitting {
     last: Option<Nanoseconds>,
@@ -369,7 +371,7 @@ fn fit(args: &FitTraceArgs) -> anyhow::Result<()> {
     let window = match args.window {
         Some(window) => seconds("--window", positive("--window", window)?)?,
         None => {
-            // How long a trace is, is known at its end.
+            // The length of a trace is known only at its end.
             let (_, mut trace) = open()?;
             while trace.next_arrival()?.is_some() {}
             Nanoseconds::from_f64((trace.length().as_f64() / 10.0).ceil())

@@ -1,4 +1,4 @@
-//! Docker Compose.
+//! The file for Docker Compose.
 
 use super::yaml::yaml;
 use super::{HTTP_PORT, IMAGE, LOGS, PIPES, SHARE, servers, triton_flags};
@@ -6,7 +6,7 @@ use crate::domain::{GpuKind, Plan};
 use crate::scenario::Scenario;
 use serde_json::{Map, Value, json};
 
-/// A file for `docker compose up`: a service for each placement, and one with the MPS daemon for each GPU.
+/// Returns a file for `docker compose up`: a service for each placement, and one with the MPS daemon for each GPU.
 ///
 /// # Panics
 /// When the plan was not made or checked for this scenario.
@@ -26,7 +26,7 @@ pub fn compose(plan: &Plan, kinds: &[&GpuKind], scenario: &Scenario) -> String {
             "image": image(),
             "command": triton_flags(),
             "user": "${IGNITER_USER:-1000:1000}",
-            // MPS's shared memory is that of its daemon.
+            // The server shares the IPC namespace of its MPS daemon, which provides the shared memory.
             "ipc": format!("service:mps-gpu{gpu}"),
             "environment": {
                 PIPES: "/mps/pipe",

@@ -1,4 +1,4 @@
-//! Kubernetes.
+//! The manifests for Kubernetes.
 
 use super::yaml::yaml;
 use super::{DeployedServer, HTTP_PORT, IMAGE, LOGS, PIPES, SHARE, plain, servers, triton_flags};
@@ -6,8 +6,8 @@ use crate::domain::{GpuKind, Plan};
 use crate::scenario::Scenario;
 use serde_json::{Map, Value, json};
 
-/// Manifests for `kubectl apply`: for each GPU a deployment whose pod has the MPS daemon and one Triton container for each
-/// placement, a service for each placement, and their models' configurations.
+/// Returns manifests for `kubectl apply`: for each GPU a deployment whose pod has the MPS daemon and one Triton
+/// container for each placement, a service for each placement, and the configurations of their models.
 ///
 /// # Panics
 /// When the plan was not made or checked for this scenario.
@@ -51,7 +51,7 @@ fn of_gpu(name: &str, gpu: usize) -> Value {
     json!({ "app.kubernetes.io/name": name, "igniter/gpu": gpu.to_string() })
 }
 
-/// Servers of one pod listen on neighbouring ports.
+/// Returns the HTTP port of a server; the servers of one pod share a network, so each has ports of its own.
 fn port(position: usize) -> usize {
     usize::from(HTTP_PORT) + 10 * position
 }
@@ -108,7 +108,8 @@ fn deployment(name: &str, gpu: usize, own: &[(usize, &DeployedServer<'_>)]) -> V
     })
 }
 
-/// The MPS daemon, which has the pod's GPU; it runs beside the servers for as long as they do.
+/// Returns the container of the MPS daemon, which holds the pod's GPU and runs beside the servers for as long as they
+/// do.
 fn daemon() -> Value {
     let start = "mkdir -p /mps/pipe /mps/log && exec nvidia-cuda-mps-control -f";
     let ask =

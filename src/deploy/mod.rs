@@ -1,7 +1,7 @@
-//! Files that start the servers of a plan: for Docker Compose, and for Kubernetes.
+//! Generates files that start the servers of a plan with Docker Compose or Kubernetes.
 //!
-//! Each placement is a Triton server of its own, with the plan's batch size in its model's configuration and its share of
-//! the SMs in its environment; each GPU has an MPS daemon, of which its servers are the clients.
+//! Each placement becomes a separate Triton server, with the plan's batch size in the configuration of its model and
+//! its share of SMs in its environment. Each GPU has an MPS daemon, whose clients are the servers on that GPU.
 
 mod compose;
 mod kubernetes;
@@ -14,33 +14,33 @@ use crate::domain::{GpuKind, Placement, Plan};
 use crate::scenario::Scenario;
 use crate::sim::TimeoutAction;
 
-/// The image that is used where none is named: of NVIDIA's, the last for which TensorRT knows Volta.
+/// The default image: the last one from NVIDIA whose TensorRT supports Volta.
 pub const IMAGE: &str = "nvcr.io/nvidia/tritonserver:24.09-py3";
 
-/// The variable that limits a client of MPS.
+/// The environment variable that limits the SM share of an MPS client.
 const SHARE: &str = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE";
-/// The variable with the folder of MPS's pipes.
+/// The environment variable with the folder of the MPS pipes.
 const PIPES: &str = "CUDA_MPS_PIPE_DIRECTORY";
-/// The variable with the folder of MPS's logs.
+/// The environment variable with the folder of the MPS logs.
 const LOGS: &str = "CUDA_MPS_LOG_DIRECTORY";
-/// Where Triton answers over HTTP in its container.
+/// The HTTP port of Triton in its container.
 const HTTP_PORT: u16 = 8000;
 
 /// A server of a plan.
 #[derive(Debug)]
 struct DeployedServer<'p> {
-    /// The plan's GPU.
+    /// The index of the GPU in the plan.
     gpu: usize,
-    /// Its name, which no other has.
+    /// The unique name of the server.
     name: String,
     placement: &'p Placement,
-    /// As the variable of MPS has it.
+    /// The share of SMs in percent, as the value of [`SHARE`].
     share: String,
-    /// The configuration of its model: what the plan says; Triton completes the rest from the model itself.
+    /// The configuration of the model, from the plan; Triton completes the rest from the model itself.
     config: String,
 }
 
-/// The servers of a plan, GPU by GPU.
+/// Returns the servers of a plan, GPU by GPU.
 ///
 /// # Panics
 /// When the plan was not made or checked for this scenario.
@@ -67,14 +67,15 @@ fn servers<'p>(plan: &'p Plan, kinds: &[&GpuKind], scenario: &Scenario) -> Vec<D
     servers
 }
 
-/// MPS rounds the number of SMs down, so the percentage is rounded up where it does not end after three digits.
+/// Formats a percentage for MPS. MPS rounds the number of SMs down, so a percentage with more than three decimals is
+/// rounded up.
 fn percentage(pct: f64) -> String {
     let exact = (pct * 1000.0).round() / 1000.0;
     let rounded = if (exact - pct).abs() < 1e-9 { exact } else { (pct * 1000.0).ceil() / 1000.0 };
     format!("{}", rounded.min(100.0))
 }
 
-/// A name for services and labels: lower-case letters, digits and hyphens.
+/// Returns a name for services and labels: lower-case letters, digits and hyphens.
 fn plain(name: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let plain: String = name.chars().map(kept).collect();
@@ -117,7 +118,7 @@ fn config(placement: &Placement, scenario: &Scenario) -> String {
     )
 }
 
-/// The flags of a server. Its model's configuration is completed by Triton, which is its default since 22.07.
+/// Returns the flags of a server. Triton completes the configuration of the model, which is its default since 22.07.
 fn triton_flags() -> Vec<String> {
     [
         "tritonserver".to_owned(),

@@ -1,10 +1,10 @@
-//! Documents as YAML: what JSON is, in indented lines. Text is always in quotes, so that nothing of it is taken for a
-//! number or a truth value.
+//! Writes JSON documents as YAML, in indented lines. Text is always quoted, so that no part of it is read as a number
+//! or a truth value.
 
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// A document.
+/// Returns a document as YAML text.
 pub(super) fn yaml(value: &Value) -> String {
     let mut text = String::new();
     write(value, 0, &mut text);
@@ -51,7 +51,7 @@ fn nested(value: &Value, depth: usize, text: &mut String) {
             text.push('\n');
             write(value, depth + 1, text);
         }
-        // Several lines stay several lines.
+        // Text of several lines stays on several lines.
         Value::String(lines) if lines.contains('\n') && lines.ends_with('\n') => {
             text.push_str(" |\n");
             for line in lines.lines() {
@@ -64,7 +64,7 @@ fn nested(value: &Value, depth: usize, text: &mut String) {
     }
 }
 
-/// Keys need quotes where they are no plain words.
+/// Returns a key, with quotes where it is not a plain word.
 fn key_text(key: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let word = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(plain);

@@ -1,13 +1,14 @@
-//! Which inputs of two runs differ: the keys of their scenarios, and the files that they read.
+//! Compares the inputs of two runs: the keys of their scenarios, and the files that they read.
 
 use crate::page::Provenance;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 
-/// Changes that are told one by one.
+/// Maximum number of changes that are listed one by one.
 const TOLD: usize = 12;
 
-/// What differs, a line for each change; workloads that change alike share one. Empty where nothing is known to differ.
+/// Returns the differences, with a line for each change; workloads with the same change share a line. Empty where no
+/// difference is known.
 pub(super) fn differences(a: &Provenance, b: &Provenance) -> Vec<String> {
     let read = |side: &Provenance| side.scenario.as_ref()?.parse::<toml::Table>().ok();
     let mut lines = Vec::new();
@@ -16,7 +17,7 @@ pub(super) fn differences(a: &Provenance, b: &Provenance) -> Vec<String> {
     }
     for one in &a.inputs {
         let other = b.inputs.iter().find(|other| other.path == one.path);
-        // The scenario's keys say more.
+        // The keys of the scenario are more informative than a changed file.
         if other.is_some_and(|other| other.sha256 != one.sha256) && !one.path.ends_with(".toml") {
             lines.push(format!("{} has other content", one.path));
         }
@@ -32,7 +33,7 @@ pub(super) fn differences(a: &Provenance, b: &Provenance) -> Vec<String> {
 fn of_scenarios(a: &toml::Table, b: &toml::Table) -> Vec<String> {
     let (a, b) = (flat(a), flat(b));
     let keys: BTreeSet<&(String, String)> = a.keys().chain(b.keys()).collect();
-    // (key, before, after) with the workloads of which it is one, in order of the keys.
+    // Maps (key, before, after) to the workloads that have this change, in order of the keys.
     let mut changes: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
     let said = |side: &'_ BTreeMap<(String, String), String>, key| side.get(key).cloned();
     let texts: Vec<(&(String, String), String, String)> = keys
@@ -59,7 +60,7 @@ fn of_scenarios(a: &toml::Table, b: &toml::Table) -> Vec<String> {
         .collect()
 }
 
-/// The values of a scenario by workload (none for the rest) and key.
+/// Returns the values of a scenario by workload (empty for keys outside of workloads) and key.
 fn flat(scenario: &toml::Table) -> BTreeMap<(String, String), String> {
     let mut found = BTreeMap::new();
     for (key, value) in scenario {

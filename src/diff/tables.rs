@@ -1,11 +1,11 @@
-//! Tables side by side: rows are matched by the columns that name them.
+//! Compares tables side by side: rows are matched by the columns that name them.
 
 use super::{Better, Diff, Difference};
 use crate::page::{Cell, SortableTable};
 use crate::results::column_words;
 use std::collections::BTreeMap;
 
-/// Which way a column is good, by its name.
+/// Returns which direction of change in a column is an improvement, by the column's name.
 pub(super) fn better(column: &str) -> Better {
     let any = |words: &[&str]| words.iter().any(|word| column.contains(word));
     if any(&["attainment", "goodput", "workloads_met", "throughput", "coverage", "correlation"]) {
@@ -31,7 +31,7 @@ pub(super) fn better(column: &str) -> Better {
     }
 }
 
-/// The rows of two tables that the same columns name.
+/// Adds the differences between the rows of two tables that match in the columns that name a row.
 pub(super) fn of_tables(
     made: &mut Diff,
     first: &SortableTable,
@@ -42,7 +42,7 @@ pub(super) fn of_tables(
         made.notes.push(format!("{}: the columns differ; it is left out.", first.title));
         return;
     }
-    /// Columns that count rows or runs, and results of nothing.
+    /// Columns that count rows or runs, and are no results.
     const COUNTS: [&str; 4] = ["point", "seeds", "failed", "judged"];
     let name = |c: usize| first.columns[c].as_str();
     let columns: Vec<usize> = (0..first.columns.len()).collect();
@@ -56,7 +56,7 @@ pub(super) fn of_tables(
     let (mut keys, numbers): (Vec<usize>, Vec<usize>) = (columns.iter().copied())
         .filter(|&c| !is_end(c) && !COUNTS.contains(&name(c)))
         .partition(|&c| !first.is_numeric(c) || is_axis(c));
-    // Numbers from the left name a row too, until every row has a name of its own.
+    // Numeric columns, from the left, also name a row, until every row has a distinct name.
     let mut numbers = numbers.into_iter();
     let distinct = |keys: &[usize]| {
         let mut all: Vec<Vec<String>> = first.rows.iter().map(|row| key_of(row, keys)).collect();
@@ -77,7 +77,7 @@ pub(super) fn of_tables(
     let others: BTreeMap<Vec<String>, &Vec<Cell>> =
         second.rows.iter().map(|row| (key_of(row, &keys), row)).collect();
     let mut matched = 0;
-    // Predictors that are the same everywhere tell nothing.
+    // Predictors that are the same everywhere give no information.
     let dull = |c: usize| {
         let mut all = first.rows.iter().chain(&second.rows).map(|row| &row[c]);
         let one = all.next();

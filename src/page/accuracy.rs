@@ -1,4 +1,4 @@
-//! The sections of predictions against measurements, as `igniter accuracy` leaves them.
+//! The sections that compare predictions with measurements, from the output of `igniter accuracy`.
 
 use super::charts::Chart;
 use super::{Cell, FoundPage, SortableTable};
@@ -7,14 +7,15 @@ use serde::Deserialize;
 use std::io;
 use std::path::Path;
 
-/// What is still called agreement: the band in the scatter, in parts of what was measured.
+/// The relative error that still counts as agreement: the band in the scatter chart, as a fraction
+/// of the measured value.
 const BAND: f64 = 0.1;
-/// Points of a model that a page draws.
+/// Maximum number of points of a model that a page draws.
 const POINTS: usize = 1500;
-/// Points of a distribution.
+/// Maximum number of points of a distribution.
 const CDF_POINTS: usize = 200;
 
-/// `accuracy.json` and `accuracy.csv`, as far as a page shows them.
+/// The parts of `accuracy.json` and `accuracy.csv` that a page shows.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Accuracy {
     predictor: String,
@@ -59,7 +60,7 @@ struct PlottedPoint {
 }
 
 impl Accuracy {
-    /// Those of a folder; `None` where it holds none.
+    /// Reads the files of a folder; `None` where it holds none.
     pub(super) fn read(dir: &Path) -> io::Result<Option<Self>> {
         let Ok(text) = std::fs::read(dir.join("accuracy.json")) else { return Ok(None) };
         let Ok(mut found) = serde_json::from_slice::<Self>(&text) else { return Ok(None) };
@@ -72,7 +73,7 @@ impl Accuracy {
         Ok(Some(found))
     }
 
-    /// The points of each model.
+    /// Returns the points of each model.
     fn by_model(&self) -> impl Iterator<Item = (&str, Vec<&PlottedPoint>)> {
         self.per_model.iter().map(|of| {
             let own = self.points.iter().filter(|point| point.model == of.model);
@@ -132,7 +133,7 @@ pub(super) fn write(page: &mut FoundPage, accuracy: &Accuracy) {
     page.end_section();
 }
 
-/// The distribution of the absolute error of each model.
+/// Plots the distribution of the absolute error of each model.
 fn distribution(accuracy: &Accuracy) -> LineChart {
     let series =
         accuracy.by_model().filter(|(_, points)| !points.is_empty()).map(|(model, points)| {

@@ -1,9 +1,9 @@
-//! Charts as the script (`assets/page.js`) takes them, which makes the options of the chart library of them.
+//! Charts as data for the script (`assets/page.js`), which turns them into options of the chart library.
 
 use crate::results::{Bars, LineChart, distinct_labels, number_value, series_looks};
 use serde_json::{Value, json};
 
-/// Characters of the name of a group below its bars.
+/// Maximum number of characters of a group's name below its bars.
 const LABEL: usize = 18;
 
 /// One chart.
@@ -15,10 +15,10 @@ pub(super) enum Chart {
     Lines(LineChart),
 }
 
-/// Ends of names of several lines of one thing: they share its colour, and the second is dashed.
+/// Suffixes of the names of lines that belong together: such lines share a colour, and the second is dashed.
 const KINDS: [&str; 2] = [" mean", " highest"];
 
-/// Which colour, symbol and dashes each series has.
+/// Returns the index of the colour, symbol and dashes of each series.
 fn looks<T>(series: &[(String, T)]) -> Vec<usize> {
     let of = |name: &str| -> String {
         KINDS.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
@@ -36,7 +36,7 @@ fn looks<T>(series: &[(String, T)]) -> Vec<usize> {
     things.iter().map(look).collect()
 }
 
-/// The dashes of a line, where its kind has its own.
+/// Returns the dashes of a line, where its kind has its own.
 fn dashes(name: &str) -> Option<usize> {
     KINDS.iter().position(|end| name.ends_with(end))
 }

@@ -8,14 +8,14 @@ use crate::results::{
     pick,
 };
 
-/// GPUs of which a page shows time series.
+/// Maximum number of GPUs of which a page shows time series.
 const GPUS_OVER_TIME: usize = 24;
-/// Points of each of these series.
+/// Maximum number of points of each of these series.
 const TIME_POINTS: usize = 120;
-/// Plans that are unfolded from the start, where they have no more than these GPUs.
+/// Maximum number of plans that are unfolded from the start, and of GPUs that such a plan may have.
 const OPEN_PLANS: usize = 3;
 const OPEN_GPUS: usize = 12;
-/// GPUs of a plan that are drawn; the table of placements has all.
+/// Maximum number of GPUs of a plan that are drawn; the table of placements has all.
 const DRAWN_GPUS: usize = 200;
 
 pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
@@ -27,7 +27,7 @@ pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
     workloads::write(page, comparison);
 }
 
-/// A table of rows, with these columns.
+/// Builds a table of rows with the given columns.
 fn table<R>(title: &str, all: &[Column<R>], keys: &[&'static str], rows: &[R]) -> SortableTable {
     let columns = pick(all, keys);
     let cells = |row: &R| columns.iter().map(|column| (column.of)(row)).collect();
@@ -57,7 +57,7 @@ fn strategies(page: &mut FoundPage, comparison: &Comparison) {
     page.end_section();
 }
 
-/// Means with their intervals, where there are several seeds.
+/// Writes means with their intervals, where there are several seeds.
 fn means(page: &mut FoundPage, title: &str, comparison: &Comparison, of: MeansOf) {
     let Some(csv) = comparison.means_csv(of) else { return };
     let Ok(table) = PaperTable::of_csv(csv.as_bytes(), means_words, &[], &[], false) else {

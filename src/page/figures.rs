@@ -1,4 +1,4 @@
-//! Pictures of the folder, as they are.
+//! Embeds the pictures of the folder unchanged.
 
 use super::{FoundPage, PageSource};
 use base64::Engine;
@@ -10,7 +10,7 @@ pub(super) fn write(page: &mut FoundPage, source: &PageSource<'_>) {
     }
     page.section("figures", "Figures");
     for figure in &source.figures {
-        // An image cannot run scripts, whatever it holds.
+        // An SVG in an `img` element cannot run scripts, whatever it contains.
         page.body.raw("<figure class=\"picture\"><img loading=\"lazy\" alt=\"").text(&figure.name);
         page.body.raw("\" src=\"data:image/svg+xml;base64,");
         page.body.raw(&STANDARD.encode(figure.svg.as_bytes())).raw("\"><figcaption>");

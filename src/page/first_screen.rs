@@ -1,4 +1,5 @@
-//! The first screen of a comparison: the answer, what each strategy costs and misses, the plans, and the latencies.
+//! The first screen of a comparison: the verdict, the cost and misses of each strategy, the plans, and the
+//! latencies.
 
 use super::charts::Chart;
 use super::{FoundPage, following, plan};
@@ -7,13 +8,13 @@ use crate::results::{
     signed_cost,
 };
 
-/// Cards; the table below has every strategy.
+/// Maximum number of cards; the table below has every strategy.
 const CARDS: usize = 6;
-/// Plans that are drawn here.
+/// Maximum number of plans that are drawn here.
 const PLANS: usize = 2;
-/// GPUs of each of them.
+/// Maximum number of GPUs of each of these plans.
 const GPUS: usize = 8;
-/// Workloads of the chart.
+/// Maximum number of workloads in the chart.
 const WORKLOADS: usize = 40;
 
 pub(super) fn write(page: &mut FoundPage, comparison: &Comparison, command: &[String]) {
@@ -65,7 +66,7 @@ fn plans(page: &mut FoundPage, comparison: &Comparison, chosen: &[&StrategyResul
     }
 }
 
-/// The first strategy, the best one, then the others, as many as there are cards.
+/// Returns the first strategy, the best one, then the others, up to the number of cards.
 fn chosen<'a>(
     comparison: &'a Comparison,
     first: &'a StrategyResult,
@@ -81,7 +82,7 @@ fn chosen<'a>(
     chosen
 }
 
-/// Whether a difference is good, bad, or none.
+/// Returns the CSS class of a difference: good, bad, or none.
 fn class(difference: f64) -> &'static str {
     if difference.abs() < 1e-9 {
         "same"
@@ -140,7 +141,7 @@ fn cards(
             against(misses, signed(missed, first.misses())),
         );
         let worst = result.worst_p99_of_slo();
-        // As in `igniter diff`, a change below 0.05 % is none.
+        // As in `igniter diff`, a change below 0.05 % counts as no change.
         let change = worst
             .zip(first.worst_p99_of_slo())
             .map(|(a, b)| if (a - b).abs() < 5e-4 * a.max(b) { 0.0 } else { a - b });

@@ -1,4 +1,5 @@
-//! Plans that follow load: GPUs over time, which servers were where, and which requests were late, and why.
+//! Plans that follow load: GPUs over time, where each server was when, and which requests were late, and
+//! why.
 
 use super::charts::Chart;
 use super::html::Html;
@@ -11,21 +12,22 @@ use crate::results::{
 };
 use std::fmt::Write;
 
-/// GPUs whose lanes are drawn; the table of steps has all.
+/// Maximum number of GPUs whose lanes are drawn; the table of steps has all.
 const LANES: usize = 60;
-/// Strategies whose lanes are unfolded from the start.
+/// Number of strategies whose lanes are unfolded from the start.
 const OPEN: usize = 1;
-/// Rows of the tables.
+/// Maximum number of rows of the tables.
 const ROWS: usize = 4000;
 
-/// The width of a drawing, that of names before it, and the height of a lane; in units of the drawing.
+/// The width of a drawing, the width of the names before it, and the height of a lane, in units of the
+/// drawing.
 const WIDTH: f64 = 1000.0;
 const NAMES: f64 = 52.0;
 const LANE: f64 = 34.0;
-/// A character of a name is about so wide.
+/// The approximate width of a character of a name.
 const LETTER: f64 = 6.2;
 
-/// Each strategy whose plans follow load.
+/// Returns each strategy whose plans follow load.
 fn all(comparison: &Comparison) -> Vec<(&str, &Following)> {
     let all = comparison.strategies.iter();
     all.filter_map(|r| Some((r.strategy.as_str(), r.details.following.as_ref()?))).collect()
@@ -70,7 +72,7 @@ pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
     page.end_section();
 }
 
-/// Time as charts show it.
+/// The unit and scale of time in charts.
 #[derive(Debug, Clone, Copy)]
 struct ChartTime {
     seconds: f64,
@@ -121,7 +123,7 @@ fn in_words(following: &Following) -> String {
     words + "."
 }
 
-/// A value of each plan, which holds until the next one.
+/// Returns a value of each plan, which holds until the next plan.
 fn steps(
     following: &Following,
     unit: ChartTime,
@@ -135,7 +137,7 @@ fn steps(
     points
 }
 
-/// How many GPUs there are over time; none where no plans follow load.
+/// Plots the number of GPUs over time; `None` where no plans follow load.
 pub(super) fn gpus(comparison: &Comparison) -> Option<Chart> {
     let all = all(comparison);
     let unit = ChartTime::of(&all.first()?.1.lanes);
@@ -146,7 +148,7 @@ pub(super) fn gpus(comparison: &Comparison) -> Option<Chart> {
         .iter()
         .map(|(name, following)| ((*name).to_owned(), line(following, &|plan| Some(plan.gpus))))
         .collect();
-    // Bounds differ by what strategies ask of a plan: that of the first strategy is enough.
+    // Bounds depend on what strategies require of a plan; showing that of the first strategy is enough.
     let bound = line(all.first()?.1, &|plan| plan.bound_gpus);
     if bound.len() > 1 {
         series.push(("lower bound".to_owned(), bound));
@@ -203,7 +205,7 @@ fn models<'a>(all: &[(&str, &'a Following)]) -> Vec<&'a ModelName> {
     models
 }
 
-/// A drawing of the GPUs of one strategy.
+/// Draws the GPUs of one strategy.
 fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: ChartTime) {
     let lanes = &following.lanes;
     let drawn = lanes.gpus.len().min(LANES);
@@ -290,7 +292,7 @@ fn hundredths(value: f64) -> f64 {
     (100.0 * value).round() / 100.0
 }
 
-/// Where things lie in a drawing.
+/// The coordinates of a drawing.
 struct Drawing {
     right: f64,
     duration_s: f64,
@@ -301,7 +303,8 @@ impl Drawing {
         NAMES + (self.right - NAMES) * seconds / self.duration_s
     }
 
-    /// Where a height of a lane lies; what a hand-over needs beyond the GPU is cut off.
+    /// Returns the y coordinate of a height in a lane; the part of a hand-over that exceeds the GPU is cut
+    /// off.
     fn y(gpu: usize, pct: f64) -> f64 {
         LANE * (gpu as f64 + 1.0) - 1.5 - (LANE - 3.0) * pct.min(100.0) / 100.0
     }
@@ -370,7 +373,7 @@ fn axis(html: &mut Html, draw: &Drawing, height: f64, unit: ChartTime) {
     html.text(unit.title).raw("</text>");
 }
 
-/// The first rows of a table of all strategies.
+/// Builds a table of all strategies, limited to its first rows.
 fn table<R>(
     title: &str,
     columns: &[&str],

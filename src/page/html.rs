@@ -1,4 +1,4 @@
-//! Text of an HTML page, in which everything that is not our own is escaped.
+//! HTML text in which everything from outside this program is escaped.
 
 use crate::domain::is_hidden;
 
@@ -7,13 +7,13 @@ use crate::domain::is_hidden;
 pub(super) struct Html(String);
 
 impl Html {
-    /// Adds our own markup.
+    /// Adds markup of this program, unescaped.
     pub(super) fn raw(&mut self, markup: &str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
-    /// Adds anybody's text, for an element or for an attribute in double quotes.
+    /// Adds text from any source, escaped for an element or an attribute in double quotes.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
         for c in text.chars() {
             match c {
@@ -23,7 +23,7 @@ impl Html {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 '\n' | '\t' => self.0.push(c),
-                // What turns text around, or is not seen, is shown as an escape.
+                // Characters that are invisible or reverse the text direction are shown as escapes.
                 _ if is_hidden(c) => self.0.extend(c.escape_default()),
                 _ => self.0.push(c),
             }
@@ -36,9 +36,10 @@ impl Html {
     }
 }
 
-/// JSON for the inside of a `<script>` element: no `<` ends the element or begins a comment.
+/// Returns JSON for the inside of a `<script>` element: no `<` can end the element or begin a
+/// comment.
 pub(super) fn script_json(value: &serde_json::Value) -> String {
-    // U+2028 and U+2029 end lines in old JavaScript; JSON may hold them.
+    // U+2028 and U+2029 end lines in old JavaScript, but JSON may contain them.
     value
         .to_string()
         .replace('<', "\\u003c")

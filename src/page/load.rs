@@ -1,4 +1,4 @@
-//! Reads a folder of results, whichever command wrote it.
+//! Reads a folder of results from any command.
 
 use super::{
     Accuracy, Cell, EmbeddedFigure, FileValues, PagePart, PageSource, Provenance, SortableTable,
@@ -11,16 +11,16 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Cells of tables that a page takes; beyond, rows are left out and the page says so.
+/// Maximum number of table cells in a page; beyond it, rows are left out and the page says so.
 const CELLS: usize = 120_000;
-/// Cells of the means of a sweep that a page takes: its explorer needs them all.
+/// Maximum number of cells of a sweep's means in a page: its explorer needs them all.
 pub(super) const CELLS_OF_POINTS: usize = 600_000;
-/// Bytes of pictures that a page takes.
+/// Maximum size of the pictures in a page, in bytes.
 const PICTURE_BYTES: usize = 1_200_000;
-/// Single values of a JSON file that a page shows.
+/// Maximum number of single values of a JSON file that a page shows.
 const VALUES: usize = 400;
 
-/// The tables of a comparison, which charts and sections show.
+/// The tables of a comparison, which charts and sections already show.
 const OF_COMPARISON: [&str; 7] = [
     "summary.csv",
     "gpus.csv",
@@ -31,10 +31,10 @@ const OF_COMPARISON: [&str; 7] = [
     "batches.csv",
 ];
 
-/// Those of plans that follow load, which have a section of their own.
+/// The tables of plans that follow load, which have a section of their own.
 const OF_FOLLOWING: [&str; 3] = ["plans.csv", "actions.csv", "windows.csv"];
 
-/// A folder of which no page can be made.
+/// The reason why no page can be made of a folder.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
@@ -45,20 +45,20 @@ pub enum PageError {
     /// The tables of a comparison do not fit together.
     #[error(transparent)]
     Comparison(#[from] ReadError),
-    /// A file in it is not what was written there.
+    /// A file in the folder was changed after it was written.
     #[error(
         "{} was changed since it was written, so that its page would show what no run gave; make the results again, or \
          remove manifest.json to have a page of what is there",
         .path.display()
     )]
     Changed { path: PathBuf },
-    /// A run did not get as far as its manifest.
+    /// A run ended before it wrote its manifest.
     #[error(
         "{} holds a part of the results of a run that was killed, or that has not ended; run its command again",
         .path.display()
     )]
     Part { path: PathBuf },
-    /// Nothing in it can be shown.
+    /// The folder holds nothing that can be shown.
     #[error(
         "{} holds no results; give a folder that igniter or validate wrote with -o",
         .path.display()
@@ -66,7 +66,7 @@ pub enum PageError {
     Empty { path: PathBuf },
 }
 
-/// Reads what a page shows of a folder.
+/// Reads the contents of a page from a folder.
 ///
 /// # Errors
 /// When the folder cannot be read, a table in it is damaged, or it holds no results.
@@ -115,7 +115,7 @@ pub fn read_source(dir: &Path) -> Result<PageSource<'static>, PageError> {
     if let Some(run) = &source.validation {
         source.title.clone_from(&run.scenario);
     }
-    // Figures of what charts show as well are left out.
+    // Leave out figures of data that charts show as well.
     let drawn = rich || source.validation.is_some() || source.accuracy.is_some();
     let (mut cells, mut pictures) = (0, 0);
     for file in &files {
@@ -140,7 +140,7 @@ pub fn read_source(dir: &Path) -> Result<PageSource<'static>, PageError> {
             source.tables.push(table);
         } else if lower.ends_with(".json") && file != "manifest.json" && !rich {
             let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
-            // Other programs' files are no reason to fail.
+            // Files from other programs must not cause a failure.
             if let Ok(value) = serde_json::from_str(&text) {
                 source.documents.push(document(file, &value));
             }
@@ -158,7 +158,7 @@ pub fn read_source(dir: &Path) -> Result<PageSource<'static>, PageError> {
         }
     }
     source.parts = part::of_tables(&mut source.tables, &source.provenance.command);
-    // The chart of a frontier is its figure.
+    // A frontier has a chart that replaces its figure.
     if source.parts.iter().any(PagePart::replaces_figures) {
         source.figures.clear();
     }
@@ -171,7 +171,7 @@ pub fn read_source(dir: &Path) -> Result<PageSource<'static>, PageError> {
     if shown { Ok(source) } else { Err(PageError::Empty { path: dir.to_owned() }) }
 }
 
-/// Whether `simulate` or `compare` wrote it: other commands write a summary.json of another shape.
+/// Returns whether `simulate` or `compare` wrote the folder: other commands write a summary.json of another shape.
 fn is_comparison(dir: &Path) -> bool {
     let strategies = |text: Vec<u8>| {
         let value: Option<Value> = serde_json::from_slice(&text).ok();
@@ -180,7 +180,7 @@ fn is_comparison(dir: &Path) -> bool {
     dir.join("cdf.csv").exists() && std::fs::read(dir.join("summary.json")).is_ok_and(strategies)
 }
 
-/// Files of a folder and of the folders in it, by name, with `/` between.
+/// Returns the files of a folder and of its subfolders, by name, with `/` as separator.
 fn files_of(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir)? {
@@ -197,7 +197,7 @@ fn files_of(dir: &Path) -> io::Result<Vec<String>> {
                 }
             }
         } else if std::fs::metadata(entry.path()).is_ok_and(|data| data.is_file()) {
-            // A pipe would be waited for.
+            // Reading a pipe would block.
             names.push(name);
         }
     }
@@ -237,8 +237,8 @@ pub(super) fn table_of(
     Ok(SortableTable { title: name.to_owned(), columns, rows, note })
 }
 
-/// As [`read_table`], of a table whose first column numbers points: where there are too many rows, those of some points,
-/// spread evenly over all.
+/// Reads a table like [`read_table`] whose first column numbers points: where there are too many rows, it keeps those
+/// of some points, spread evenly over all.
 fn sampled_table(path: &Path, name: &str, most_cells: usize) -> io::Result<SortableTable> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path)?;
     let columns = reader.headers()?.len().max(1);
@@ -250,8 +250,8 @@ fn sampled_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Sorta
     if total <= most {
         return read_table(path, name, most_cells);
     }
-    // A number of each point that looks like chance, and is the same each time: whatever period the axes have, no value of
-    // them is preferred.
+    // A number for each point that looks random but is the same each time, so that no value of the axes is preferred,
+    // whatever their periods.
     let kept = |point: u64| {
         let mixed = point.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -288,7 +288,7 @@ fn document(name: &str, value: &Value) -> FileValues {
                     walk(&path, member, found);
                 }
             }
-            // Lists are in tables.
+            // Lists are shown as tables.
             value => found.extend(Cell::of_json(value).map(|cell| (path.to_owned(), cell))),
         }
     }

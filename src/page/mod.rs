@@ -1,14 +1,14 @@
-//! One self-contained HTML page of any folder of results.
+//! Renders any folder of results as one self-contained HTML page.
 //!
 //! A page needs no network and no other file: style, scripts, data and the chart library (Apache ECharts,
-//! in `assets/echarts`) are inside it. What it says is readable without scripts too; these add sorting,
-//! filters, charts and the explorer. Every text that is not our own is escaped, and a content security
-//! policy lets no script run but the two that we put there.
+//! in `assets/echarts`) are embedded in it. The text is readable without scripts; scripts add sorting,
+//! filters, charts and the explorer. All text from outside this program is escaped, and a content security
+//! policy allows only the two embedded scripts to run.
 //!
-//! A page of a [`Comparison`](crate::results::Comparison) has a summary in words, the plans, charts, and a
-//! section for each workload. That of a sweep has its explorer, that of a validation and that of measured
-//! accuracy their charts; that of any other folder has its tables, figures and single numbers. A page
-//! without a manifest depends on the results alone, byte for byte.
+//! The page of a [`Comparison`](crate::results::Comparison) has a summary in words, the plans, charts, and
+//! a section for each workload. The page of a sweep has its explorer; the pages of a validation and of
+//! measured accuracy have their charts; the page of any other folder has its tables, figures and single
+//! numbers. A page without a manifest depends on the results alone, byte for byte.
 
 mod accuracy;
 mod charts;
@@ -45,20 +45,20 @@ use serde_json::{Map, Value, json};
 /// The name of the page that commands write beside their tables.
 pub const PAGE: &str = "report.html";
 
-/// What is shown of something, with what stands in the page for it to be found.
+/// The page under construction: its sections, and the data that its scripts look up.
 #[derive(Debug, Default)]
 struct FoundPage {
-    /// The sections, one after the other.
+    /// The sections in order.
     body: Html,
-    /// (id, title) of the sections, for the navigation.
+    /// (id, title) of each section, for the navigation.
     contents: Vec<(String, String)>,
-    /// What charts draw.
+    /// The data that charts draw.
     charts: Vec<Value>,
-    /// What tables hold.
+    /// The contents of the tables.
     tables: Vec<Value>,
-    /// What the explorer of a sweep has to know; null without a sweep.
+    /// The data of the sweep explorer; null without a sweep.
     sweep: Value,
-    /// The charts of each workload that has some, by its name.
+    /// The charts of each workload that has any, by workload name.
     workloads: Map<String, Value>,
 }
 
@@ -73,12 +73,12 @@ impl FoundPage {
         self.body.raw("</section>\n");
     }
 
-    /// The answer in one line.
+    /// Writes the verdict in one line.
     fn verdict(&mut self, words: &str) {
         self.body.raw("<p class=\"verdict\">").text(words).raw("</p>\n");
     }
 
-    /// Opens a part that readers unfold.
+    /// Opens a part that readers can unfold.
     fn fold(&mut self, title: &str, open: bool) {
         self.body.raw(if open {
             "<details class=\"fold\" open>"
@@ -92,7 +92,7 @@ impl FoundPage {
         self.body.raw("</details>\n");
     }
 
-    /// Makes room for a chart; the script draws it.
+    /// Reserves space for a chart, which the script draws.
     fn chart(&mut self, chart: charts::Chart, caption: &str) {
         let id = format!("chart-{}", self.charts.len());
         self.body.raw("<figure><div class=\"chart\" role=\"img\" tabindex=\"0\" id=\"").text(&id);
@@ -101,7 +101,7 @@ impl FoundPage {
         self.charts.push(chart.value(&id));
     }
 
-    /// Writes a table that can be sorted and filtered.
+    /// Writes a table that readers can sort and filter.
     fn table(&mut self, table: &SortableTable) {
         let id = format!("table-{}", self.tables.len());
         table.write(&id, &mut self.body);
@@ -109,10 +109,11 @@ impl FoundPage {
     }
 }
 
-/// The page of a sweep that still runs: `points` are its means so far, as `points.csv` will hold them.
+/// Renders the page of a sweep that is still running; `points` are its means so far, in the format of
+/// `points.csv`.
 ///
 /// # Errors
-/// When these are no table.
+/// When `points` is not a valid table.
 pub fn live_page(facts: SweepFacts, points: &[u8]) -> std::io::Result<String> {
     let table = load::table_of(points, sweep::POINTS, load::CELLS_OF_POINTS)?;
     let source = PageSource {
@@ -125,7 +126,7 @@ pub fn live_page(facts: SweepFacts, points: &[u8]) -> std::io::Result<String> {
     Ok(page(&source))
 }
 
-/// The page of a folder of results.
+/// Renders the page of a folder of results.
 #[must_use]
 pub fn page(source: &PageSource<'_>) -> String {
     let mut page = FoundPage::default();
@@ -144,7 +145,7 @@ pub fn page(source: &PageSource<'_>) -> String {
         page.verdict(&verdict);
     }
     let mut sentences = words::summary(source);
-    // Those of a validation and of an accuracy begin with the answer.
+    // The pages of a validation and of measured accuracy begin with the verdict.
     if (source.validation.is_some() || source.accuracy.is_some()) && !sentences.is_empty() {
         page.verdict(&sentences.remove(0));
     }

@@ -1,28 +1,28 @@
-//! A section of any page: an answer, charts, tables. Differences, capacities and frontiers are shown so.
+//! A section of any page: a verdict, charts, tables. Differences, capacities and frontiers are shown this way.
 
 use super::charts::Chart;
 use super::{Cell, FileValues, FoundPage, PageSource, Provenance, SortableTable};
 use crate::diff::{Chance, Diff, Difference};
 use crate::results::{Bars, LineChart, short};
 
-/// Groups of bars of a chart of differences.
+/// Maximum number of groups of bars in a chart of differences.
 const GROUPS: usize = 40;
 
-/// What is shown of one table.
+/// The section about one table.
 #[derive(Debug, Clone, Default)]
 pub struct PagePart {
     /// The heading.
     title: String,
-    /// The answer in one line; empty for none.
+    /// The verdict in one line; empty for none.
     pub(super) verdict: String,
-    /// What else is to be said.
+    /// Further notes.
     pub(super) notes: Vec<String>,
     charts: Vec<(Chart, String)>,
     tables: Vec<SortableTable>,
 }
 
 impl PagePart {
-    /// Whether its charts show what the figures of the folder show.
+    /// Returns whether its charts show the same as the figures of the folder.
     pub(super) fn replaces_figures(&self) -> bool {
         self.title == FRONTIER
     }
@@ -32,7 +32,7 @@ impl PagePart {
 const FRONTIER: &str = "Frontier";
 
 pub(super) fn write(page: &mut FoundPage, parts: &[PagePart]) {
-    // One of words alone is said in the summary.
+    // A part with only text is in the summary.
     let shown = parts.iter().filter(|part| !part.charts.is_empty() || !part.tables.is_empty());
     for (index, part) in shown.enumerate() {
         page.section(&format!("part{index}"), &part.title);
@@ -47,7 +47,7 @@ pub(super) fn write(page: &mut FoundPage, parts: &[PagePart]) {
 }
 
 impl<'a> PageSource<'a> {
-    /// A page of two folders side by side.
+    /// Returns the page that compares two folders side by side.
     #[must_use]
     pub fn of_diff(diff: &Diff) -> Self {
         let [a, b] = &diff.names;
@@ -63,7 +63,7 @@ impl<'a> PageSource<'a> {
     }
 }
 
-/// Where the bars of changes end, in percent: one that is far longer would hide all others.
+/// The limit of the bars of changes, in percent: a far longer one would hide all others.
 const LONGEST: f64 = 200.0;
 
 fn cut(percent: f64) -> f64 {
@@ -156,7 +156,7 @@ fn of_diff(diff: &Diff) -> PagePart {
     }
 }
 
-/// The parts of tables that commands write, with the tables that they show, which are taken out of the others.
+/// Returns the parts of tables that commands write; the tables that they show are removed from `tables`.
 pub(super) fn of_tables(tables: &mut Vec<SortableTable>, command: &[String]) -> Vec<PagePart> {
     type Make = fn(&SortableTable, &[String]) -> Option<PagePart>;
     let known: [(&str, Make); 3] =
@@ -172,7 +172,7 @@ pub(super) fn of_tables(tables: &mut Vec<SortableTable>, command: &[String]) -> 
     parts
 }
 
-/// The parts of single values that commands write.
+/// Returns the parts of single values that commands write.
 pub(super) fn of_documents(documents: &[FileValues]) -> Vec<PagePart> {
     let Some(bound) = documents.iter().find(|document| document.name == "bound.json") else {
         return Vec::new();
@@ -204,7 +204,7 @@ pub(super) fn of_documents(documents: &[FileValues]) -> Vec<PagePart> {
     }]
 }
 
-/// A table by the names of its columns.
+/// Access to a table by the names of its columns.
 struct ColumnReader<'a>(&'a SortableTable);
 
 impl ColumnReader<'_> {
@@ -220,7 +220,7 @@ impl ColumnReader<'_> {
         self.at(name).and_then(|c| row.get(c)).map_or_else(String::new, Cell::shown)
     }
 
-    /// GPUs, cost and attainment of a row, in words.
+    /// Describes GPUs, cost and attainment of a row in words.
     fn plan(&self, row: &[Cell]) -> String {
         let gpus = self.number(row, "gpu_count").unwrap_or(0.0);
         format!(
@@ -232,7 +232,7 @@ impl ColumnReader<'_> {
     }
 }
 
-/// The word behind a flag of a command.
+/// Returns the word after a flag of a command.
 fn flag<'a>(command: &'a [String], name: &str) -> Option<&'a str> {
     let at = command.iter().position(|word| word == name)?;
     command.get(at + 1).map(String::as_str)
@@ -250,7 +250,7 @@ fn capacity(table: &SortableTable, command: &[String]) -> Option<PagePart> {
     };
     let mut found: Vec<(&Vec<Cell>, f64)> =
         table.rows.iter().filter_map(|row| Some((row, of.number(row, "answer")?))).collect();
-    // The cheapest plan is what is looked for with GPUs, the factor otherwise.
+    // A search for GPUs looks for the cheapest plan; the others look for the factor.
     let key = |(row, answer): &(&Vec<Cell>, f64)| match find {
         "gpus" | "cost" => of.number(row, "cost_per_hour").unwrap_or(f64::INFINITY),
         _ if least => *answer,

@@ -6,7 +6,7 @@ use crate::results::{
     COLOURS, Comparison, PlanRow, StrategyResult, css_colour, model_looks, trimmed,
 };
 
-/// Every model of a comparison, in the order in which plans name them.
+/// Returns every model of a comparison, in the order in which plans name them.
 pub(super) fn models(comparison: &Comparison) -> Vec<&ModelName> {
     let mut models: Vec<&ModelName> = Vec::new();
     for row in comparison.strategies.iter().flat_map(|result| &result.plan) {
@@ -17,7 +17,8 @@ pub(super) fn models(comparison: &Comparison) -> Vec<&ModelName> {
     models
 }
 
-/// Background and text of a model: on all colours of the palette but blue, dark text reads better.
+/// Returns the background and text colours of a model: on all colours of the palette but blue, dark
+/// text reads better.
 pub(super) fn colour(model: &ModelName, models: &[&ModelName]) -> (String, &'static str) {
     let index = models.iter().position(|known| *known == model).unwrap_or(0);
     let looks = model_looks(&models.iter().map(|model| model.as_str()).collect::<Vec<_>>());
@@ -25,7 +26,7 @@ pub(super) fn colour(model: &ModelName, models: &[&ModelName]) -> (String, &'sta
     (css_colour(look), if look == 0 { "#fff" } else { "#111" })
 }
 
-/// The colours of the models.
+/// Writes the legend of the models' colours.
 pub(super) fn legend(html: &mut Html, models: &[&ModelName]) {
     html.raw("<ul class=\"legend\">");
     for model in models {
@@ -36,19 +37,19 @@ pub(super) fn legend(html: &mut Html, models: &[&ModelName]) {
     html.raw("<li><span class=\"free\"></span>free</li></ul>\n");
 }
 
-/// The first GPUs of one strategy, a row for each.
+/// Draws the first GPUs of one strategy, one row each.
 pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelName], most: usize) {
     html.raw("<ul class=\"plan\" aria-label=\"Plan of ").text(&result.strategy).raw("\">\n");
     for gpu in 0..result.gpu_count.min(most) {
         let rows: Vec<&PlanRow> = result.plan.iter().filter(|row| row.gpu == gpu).collect();
-        // Who takes turns shares the length of the SMs that they share.
+        // Placements that take turns divide the length of the SMs that they share.
         let part = |row: &PlanRow| {
             let in_turn = |other: &&&PlanRow| other.time_slot == row.time_slot;
             let of = row.time_slot.map_or(1, |_| rows.iter().filter(in_turn).count());
             row.sm_pct / of as f64
         };
         let used: f64 = rows.iter().map(|row| part(row)).sum();
-        // Shares that overlap, as without partitioning, are drawn beside each other in the same length.
+        // Overlapping shares, as without partitioning, are drawn side by side in the same total length.
         let whole = used.max(100.0);
         let kind = rows.first().map_or("", |row| row.kind.as_str());
         html.raw("<li class=\"gpu\"><span class=\"gpu-name\">GPU ").text(&gpu.to_string());
@@ -81,7 +82,7 @@ pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelNa
     }
 }
 
-/// The workloads that a plan does not serve, with what would help.
+/// Lists the workloads that a plan does not serve, with advice.
 pub(super) fn infeasible(html: &mut Html, result: &StrategyResult) {
     for row in &result.infeasible {
         let fix = row.fix.as_ref().map_or(String::new(), |fix| format!(" Would help: {fix}."));

@@ -1,4 +1,4 @@
-//! How the results were made.
+//! The section about how the results were made.
 
 use super::{FoundPage, Provenance};
 use crate::results::FileHash;

@@ -1,4 +1,4 @@
-//! The document around the sections: style, scripts, and what they may do.
+//! The document around the sections: style, scripts, and the content security policy.
 
 use super::html::{Html, script_json};
 use base64::Engine;
@@ -10,23 +10,23 @@ const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = concat!(include_str!("assets/page.js"), include_str!("assets/sweep.js"));
 /// Apache ECharts 6.1.0 (Apache License 2.0): see `assets/echarts/README.md`.
 const ECHARTS: &str = include_str!("assets/echarts/echarts.common.min.js");
-/// Its licence's notice, which goes where it goes.
+/// The notice of its licence, which must accompany it.
 const ECHARTS_NOTICE: &str = include_str!("assets/echarts/NOTICE");
 
-/// A content security policy names a script by its hash: no other runs.
+/// Returns the hash by which the content security policy allows a script: no other script runs.
 fn source_hash(script: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())))
 }
 
-/// What stands above the sections.
+/// The head of the page, above the sections.
 #[derive(Debug)]
 pub(super) struct PageHead<'a> {
     pub(super) title: &'a str,
-    /// One sentence.
+    /// A lead of one sentence.
     pub(super) lead: &'a str,
     /// The command that made the results.
     pub(super) command: Option<String>,
-    /// Whether it loads itself again, as that of a sweep that runs.
+    /// Whether the page reloads itself, as the page of a running sweep does.
     pub(super) live: bool,
 }
 

@@ -1,28 +1,28 @@
-//! What a page is made of.
+//! The contents of a page.
 
 use super::{Accuracy, Cell, PagePart, SortableTable, Validation};
 use crate::results::{Comparison, FileHash, Manifest, SweepFacts, quoted};
 use std::borrow::Cow;
 
-/// A picture of the folder.
+/// A picture from the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddedFigure {
-    /// Its file name without an extension.
+    /// The file name without an extension.
     pub name: String,
-    /// It, as SVG text.
+    /// The picture as SVG text.
     pub svg: String,
 }
 
 /// The single values of a JSON file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileValues {
-    /// The file.
+    /// The name of the file.
     pub name: String,
-    /// (path, value) of those that are no lists.
+    /// (path, value) of each value that is not a list.
     pub values: Vec<(String, Cell)>,
 }
 
-/// How the results were made.
+/// The provenance of the results.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
     /// The manifest, with clock time, host and command; absent in a page that must not depend on them.
@@ -31,7 +31,7 @@ pub struct Provenance {
     pub command: Vec<String>,
     /// The seed, where there was one.
     pub seed: Option<u64>,
-    /// The scenario as it was resolved.
+    /// The resolved scenario.
     pub scenario: Option<String>,
     /// The files that were read.
     pub inputs: Vec<FileHash>,
@@ -49,13 +49,14 @@ impl From<Manifest> for Provenance {
     }
 }
 
-/// Which of the two programs the first word of a command is, however it was found.
+/// Returns which of the two programs the first word of a command names, whatever its path.
 pub(super) fn program(word: &str) -> &'static str {
     let name = std::path::Path::new(word).file_stem().unwrap_or_default();
     if name == "validate" { "validate" } else { "igniter" }
 }
 
-/// A command without what changes no result: where files go, what is printed, how many threads work.
+/// Returns a command without the options that do not change results: where files go, what is printed, the
+/// number of threads.
 fn without_output(command: &[String]) -> Vec<String> {
     const WITH_VALUE: [&str; 3] = ["-o", "--output", "--threads"];
     const ALONE: [&str; 3] = ["-q", "--quiet", "--json"];
@@ -77,44 +78,44 @@ fn without_output(command: &[String]) -> Vec<String> {
 }
 
 impl Provenance {
-    /// The command as a shell takes it; none where it is not known.
+    /// Returns the command in shell syntax; `None` where it is not known.
     pub(super) fn words(&self) -> Option<String> {
         let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
         (words.len() > 1).then(|| words.join(" "))
     }
 }
 
-/// What a page is made of.
+/// The contents of a page.
 #[derive(Debug, Default)]
 pub struct PageSource<'a> {
     /// The heading.
     pub title: String,
-    /// What `compare` or `simulate` left, where they did.
+    /// The results of `compare` or `simulate`, where present.
     pub comparison: Option<Cow<'a, Comparison>>,
-    /// What a sweep was, where there was one; its means are among the tables.
+    /// The facts of a sweep, where there was one; its means are among the tables.
     pub sweep: Option<SweepFacts>,
-    /// What `validate` left, where it did.
+    /// The results of `validate`, where present.
     pub validation: Option<Validation>,
-    /// What `accuracy` left, where it did.
+    /// The results of `accuracy`, where present.
     pub accuracy: Option<Accuracy>,
-    /// Points that are done, and all of them, of a sweep that still runs.
+    /// For a sweep that is still running: the number of points that are done, and of all points.
     pub live: Option<(u64, u64)>,
-    /// What is shown of tables that commands are known to write.
+    /// The sections made from tables that commands are known to write.
     pub parts: Vec<PagePart>,
     /// All other tables.
     pub tables: Vec<SortableTable>,
     /// The single values of JSON files.
     pub documents: Vec<FileValues>,
-    /// Pictures, where there is no chart of the same.
+    /// Pictures for which there is no equivalent chart.
     pub figures: Vec<EmbeddedFigure>,
-    /// What was left out, and why.
+    /// What was left out, and the reasons.
     pub left_out: Vec<String>,
-    /// How all was made.
+    /// The provenance of the results.
     pub provenance: Provenance,
 }
 
 impl<'a> PageSource<'a> {
-    /// The same for a page that stands beside its tables: it depends on the results and on what went in alone.
+    /// Reduces the source to a page beside its tables, which depends only on the results and their inputs.
     #[must_use]
     pub fn beside_its_tables(mut self) -> Self {
         self.provenance.command = without_output(&self.provenance.command);
@@ -122,7 +123,7 @@ impl<'a> PageSource<'a> {
         self
     }
 
-    /// The page of a comparison alone: it depends on the results and on what went in, not on when, where
+    /// Returns the page of a comparison alone. It depends on the results and their inputs, not on when, where
     /// or by which command they were made.
     #[must_use]
     pub fn of_comparison(comparison: &'a Comparison, manifest: &Manifest) -> Self {

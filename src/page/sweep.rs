@@ -1,7 +1,7 @@
 //! The section of a sweep: what was swept, how each strategy did over all of it, and its explorer.
 //!
-//! The script (`assets/sweep.js`) draws the explorer from the table of points; what each column is, it is
-//! shown here.
+//! The script (`assets/sweep.js`) draws the explorer from the table of points; this module tells it which
+//! column is which.
 
 use super::{Cell, FoundPage, SortableTable};
 use crate::results::{SweepFacts, arm_name, column_words, short, trimmed};
@@ -10,21 +10,21 @@ use std::collections::BTreeSet;
 
 /// The table of a sweep's means.
 pub(super) const POINTS: &str = "points.csv";
-/// Columns before the axes: the number of the point and what tells it from others.
+/// Number of columns before the axes: the number of the point and its identifier.
 const BEFORE_AXES: usize = 2;
-/// Who made a row: strategy, predictor and truth.
+/// The columns that identify who made a row: strategy, predictor and truth.
 const MAKERS: [&str; 3] = ["strategy", "predictor", "truth"];
-/// The requests that are to be within their SLO, in percent: no more than 1 % beyond, as P99 says.
+/// The target percentage of requests within their SLO: at most 1 % may exceed it, as P99 says.
 const TARGET: f64 = 99.0;
 
-/// Which column of the table of points is what.
+/// The roles of the columns of the table of points.
 struct PointColumns<'a> {
     table: &'a SortableTable,
     facts: &'a SweepFacts,
 }
 
 impl<'a> PointColumns<'a> {
-    /// `None` for a table that is not one of points of this sweep.
+    /// Returns `None` for a table that is not the table of points of this sweep.
     fn of(facts: &'a SweepFacts, tables: &'a [SortableTable]) -> Option<Self> {
         let table = tables.iter().find(|table| table.title == POINTS)?;
         let found = Self { table, facts };
@@ -34,12 +34,12 @@ impl<'a> PointColumns<'a> {
         fits.then_some(found)
     }
 
-    /// The first column of who made a row.
+    /// Returns the first of the columns that identify who made a row.
     fn makers(&self) -> usize {
         BEFORE_AXES + self.facts.axes.len()
     }
 
-    /// Columns that have an interval: (mean, low, high).
+    /// Returns the columns that have an interval: (mean, low, high).
     fn metrics(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
         let columns = &self.table.columns;
         let after = self.makers() + MAKERS.len();
@@ -52,7 +52,7 @@ impl<'a> PointColumns<'a> {
         self.metrics().map(|(c, ..)| c).find(|&c| self.table.columns[c] == name)
     }
 
-    /// The rows of each who made some, in their order.
+    /// Groups the rows by strategy, predictor and truth, in their order.
     fn arms(&self) -> Vec<(Vec<Cell>, Vec<&'a Vec<Cell>>)> {
         let first = self.makers();
         let mut arms: Vec<(Vec<Cell>, Vec<&Vec<Cell>>)> = Vec::new();
@@ -66,7 +66,7 @@ impl<'a> PointColumns<'a> {
         arms
     }
 
-    /// The different values of a column: how many, and the first and last as they are shown.
+    /// Returns the number of distinct values of a column, and the first and last as they are shown.
     fn range(&self, column: usize) -> (usize, String) {
         let mut known = BTreeSet::new();
         let mut values: Vec<&Cell> = Vec::new();
@@ -97,9 +97,9 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Which strategy meets the target at most points, and how the others do; none without a point.
+/// Returns which strategy meets the target at most points, and how the others do; `None` without a point.
 pub(super) fn verdict(facts: &SweepFacts, tables: &[SortableTable]) -> Option<String> {
-    /// Others that are named.
+    /// Maximum number of other strategies that are named.
     const OTHERS: usize = 3;
     let columns = PointColumns::of(facts, tables)?;
     let attainment = columns.metric("attainment_pct");
@@ -122,7 +122,7 @@ pub(super) fn verdict(facts: &SweepFacts, tables: &[SortableTable]) -> Option<St
     Some(text + ".")
 }
 
-/// The summary, sentence by sentence.
+/// Returns the summary, sentence by sentence.
 pub(super) fn summary(facts: &SweepFacts, tables: &[SortableTable]) -> Vec<String> {
     let mut first = format!(
         "{} points and {} runs: one for each point, strategy, predictor, truth and seed.",
@@ -193,7 +193,7 @@ pub(super) fn write(page: &mut FoundPage, facts: &SweepFacts, tables: &[Sortable
     page.sweep = spec(&columns);
 }
 
-/// How each did over all points.
+/// Builds the table of how each strategy did over all points.
 fn at_a_glance(columns: &PointColumns<'_>) -> SortableTable {
     let attainment = columns.metric("attainment_pct");
     let row = |(arm, rows): &(Vec<Cell>, Vec<&Vec<Cell>>)| {
@@ -232,7 +232,7 @@ fn at_a_glance(columns: &PointColumns<'_>) -> SortableTable {
     }
 }
 
-/// What the script has to know of the table.
+/// Returns the description of the table that the script needs.
 fn spec(columns: &PointColumns<'_>) -> Value {
     let name = |c: usize| column_words(&columns.table.columns[c]);
     let one = |c: usize| json!({ "column": c, "words": name(c) });

@@ -4,24 +4,24 @@ use super::Cell;
 use super::html::Html;
 use serde_json::{Value, json};
 
-/// Rows that a page shows before its script has run, and without scripts.
+/// Number of rows that a page shows before its script has run, and without scripts.
 const STATIC_ROWS: usize = 100;
 
-/// Rows of cells below a head, with what they show.
+/// A table with a title, a header and rows of cells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SortableTable {
-    /// What it shows; the explorer lists it under this name.
+    /// The title, under which the explorer lists it.
     pub title: String,
-    /// The names of its columns, with units.
+    /// The column names, with units.
     pub columns: Vec<String>,
-    /// Its rows, each with one cell for each column.
+    /// The rows, each with one cell for each column.
     pub rows: Vec<Vec<Cell>>,
-    /// What is missing, in words.
+    /// A note about missing rows.
     pub note: Option<String>,
 }
 
 impl SortableTable {
-    /// Whether all that stands in a column is numbers.
+    /// Returns whether a column holds only numbers.
     #[must_use]
     pub fn is_numeric(&self, column: usize) -> bool {
         let cells = || self.rows.iter().filter_map(|row| row.get(column));

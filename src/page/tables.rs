@@ -1,4 +1,4 @@
-//! The tables and single values of a folder that is no comparison, or that holds more than one.
+//! The tables and single values of a folder that is not a comparison, or that holds more than one.
 
 use super::{Cell, FoundPage, PageSource, SortableTable};
 

@@ -1,13 +1,13 @@
-//! The summary in words.
+//! The summary as text.
 
 use super::source::program;
 use super::{FileValues, PageSource, sweep, validation};
 use crate::results::{Comparison, Recommendation, StrategyResult, short, trimmed};
 
-/// Workloads that are named one by one.
+/// Maximum number of workloads that are named one by one.
 const NAMED: usize = 8;
 
-/// One sentence below the heading.
+/// Returns the lead sentence below the heading.
 pub(super) fn lead(source: &PageSource<'_>) -> String {
     if let Some(run) = &source.validation {
         return validation::lead(run);
@@ -27,7 +27,7 @@ pub(super) fn lead(source: &PageSource<'_>) -> String {
     }
 }
 
-/// The summary, sentence by sentence.
+/// Returns the summary, sentence by sentence.
 pub(super) fn summary(source: &PageSource<'_>) -> Vec<String> {
     let mut sentences = match (&source.comparison, &source.validation, &source.sweep) {
         (Some(comparison), ..) => of_comparison(comparison, &source.provenance.command),
@@ -51,7 +51,7 @@ fn of_comparison(comparison: &Comparison, command: &[String]) -> Vec<String> {
     sentences
         .extend(comparison.truth.as_ref().map(|t| format!("Here, plans were {}.", t.sentence())));
     sentences.extend(comparison.seeds_note());
-    // What the first screen says to try is not said again.
+    // Do not repeat the recommendation of the first screen.
     let first = match comparison.recommendation(command) {
         Some(Recommendation::Try(words, _)) => words,
         _ => String::new(),
@@ -101,7 +101,7 @@ fn of_strategy(result: &StrategyResult) -> String {
     )
 }
 
-/// What `igniter accuracy` and `validate compare` say in one line.
+/// Returns the one-line result of `igniter accuracy` or `validate compare`.
 fn of_errors(document: &FileValues) -> Option<String> {
     let value = |key: &str| document.values.iter().find(|(path, _)| path == key)?.1.number();
     let mape = value("mape_pct")?;

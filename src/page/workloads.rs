@@ -1,13 +1,14 @@
-//! The workloads one by one: a list that the script makes of the table of workloads, with the charts of those that say most.
+//! The workloads one by one: a list that the script builds from the table of workloads, with charts of the most
+//! important ones.
 
 use super::FoundPage;
 use super::charts::Chart;
 use crate::results::Comparison;
 use serde_json::Value;
 
-/// (workload, strategy) pairs whose distributions and series fit into a page.
+/// Maximum number of (workload, strategy) pairs whose distributions and series fit into a page.
 const PAIRS: usize = 240;
-/// Points of a distribution that a page keeps.
+/// Maximum number of points of a distribution that a page keeps.
 const CDF_POINTS: usize = 120;
 
 pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
@@ -38,7 +39,7 @@ pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
     page.end_section();
 }
 
-/// The charts of one workload.
+/// Builds the charts of one workload.
 fn charts(comparison: &Comparison, index: usize) -> Vec<Value> {
     let mut charts = Vec::new();
     let mut add = |chart: Chart, caption: &str| {

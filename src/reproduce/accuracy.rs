@@ -1,4 +1,4 @@
-//! How accurate predictions are, over SM shares and batch sizes.
+//! The accuracy of predictions, over SM shares and batch sizes.
 
 use super::context::Context;
 use super::{Numbers, ReproduceError, ReproducedFigure};
@@ -11,10 +11,10 @@ use crate::study::{ExperimentRow, StudyData, experiments as study_experiments};
 use crate::units::{BatchSize, SmPercent};
 use std::collections::BTreeSet;
 
-/// The predictors whose numbers are in the table; the figure shows the first.
+/// The predictors in the table; the figure shows the first.
 const PREDICTORS: [&str; 2] = ["igniter", "contention"];
 
-/// Measured and predicted latency of each model alone, over shares and batch sizes.
+/// Plots the measured and predicted latency of each model alone, over shares and batch sizes.
 pub(super) fn solo(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let profile = profile::load("v100")?;
     let mut fitted: Vec<Box<dyn Predictor>> = Vec::new();
@@ -101,7 +101,7 @@ fn numbers(profile: &Profile, fitted: &[Box<dyn Predictor>]) -> Numbers {
     }
 }
 
-/// The whole inference where it was measured, else its time on the GPU.
+/// Returns the latency of the whole inference where it was measured, else the time on the GPU.
 fn measured(point: &SoloPoint) -> f64 {
     point.latency.unwrap_or(point.gpu).get()
 }
@@ -116,7 +116,7 @@ fn alone(predictor: &dyn Predictor, model: &str, batch: BatchSize, share: f64) -
     Some(predictor.predict(&[member]).members[0].latency_ms())
 }
 
-/// The paper's accuracy experiments with two models beside each other.
+/// Plots the paper's accuracy experiments with two co-located models.
 pub(super) fn experiments(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let profile = profile::load("v100")?;
     let solo = SoloTable::default();
@@ -168,7 +168,7 @@ pub(super) fn experiments(_: &Context) -> Result<ReproducedFigure, ReproduceErro
     })
 }
 
-/// What a figure shows of a prediction of an experiment.
+/// Converts the prediction of an experiment into the mark that a figure draws.
 pub(crate) fn predicted_mark(row: &ExperimentRow) -> PredictedMark {
     PredictedMark {
         experiment: row.experiment,

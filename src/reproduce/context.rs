@@ -1,4 +1,4 @@
-//! What several figures share, made once.
+//! Results that several figures share, computed once.
 
 use super::ReproduceError;
 use crate::plan::{STRATEGIES, Strategy, strategy};
@@ -14,28 +14,28 @@ const POISSON: &str = include_str!("../../scenarios/paper-12-poisson.toml");
 
 const MOTIVATING: &str = include_str!("../../scenarios/motivating-3.toml");
 
-/// What several figures share.
+/// Results that several figures share.
 #[derive(Debug, Default)]
 pub(super) struct Context {
     all: OnceCell<Comparison>,
 }
 
-/// The paper's workloads with its evenly spaced arrivals.
+/// Returns the paper's workloads with its evenly spaced arrivals.
 pub(super) fn paper() -> Result<Scenario, ReproduceError> {
     Ok(Scenario::parse(PAPER, Path::new("scenarios/paper-12.toml"))?)
 }
 
-/// The same with random arrivals and no queue delay.
+/// Returns the same workloads with random arrivals and no queue delay.
 pub(super) fn poisson() -> Result<Scenario, ReproduceError> {
     Ok(Scenario::parse(POISSON, Path::new("scenarios/paper-12-poisson.toml"))?)
 }
 
-/// The three workloads of the paper's motivating example, on one GPU.
+/// Returns the three workloads of the paper's motivating example, on one GPU.
 pub(super) fn motivating() -> Result<Scenario, ReproduceError> {
     Ok(Scenario::parse(MOTIVATING, Path::new("scenarios/motivating-3.toml"))?)
 }
 
-/// Strategies by name.
+/// Looks up strategies by name.
 pub(super) fn strategies(names: &[&str]) -> Result<Vec<Box<dyn Strategy>>, ReproduceError> {
     names.iter().map(|name| Ok(strategy(name)?)).collect()
 }
@@ -51,7 +51,7 @@ pub(super) fn compared(study: &Study, names: &[&str]) -> Result<Comparison, Repr
 }
 
 impl Context {
-    /// The paper's scenario under all strategies.
+    /// Returns the paper's scenario under all strategies.
     pub(super) fn all(&self) -> Result<&Comparison, ReproduceError> {
         if let Some(known) = self.all.get() {
             return Ok(known);
@@ -61,7 +61,7 @@ impl Context {
         Ok(self.all.get_or_init(|| comparison))
     }
 
-    /// The same with some of the strategies, in this order.
+    /// Returns the same for some of the strategies, in this order.
     pub(super) fn some(&self, names: &[&str]) -> Result<Comparison, ReproduceError> {
         let mut comparison = self.all()?.clone();
         let of = |name: &&str| comparison.strategies.iter().find(|r| r.strategy == *name).cloned();

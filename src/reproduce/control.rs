@@ -11,7 +11,7 @@ use crate::scenario::Scenario;
 use crate::sim::{ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, ShadowSpec};
 use crate::units::Nanoseconds;
 
-/// A value of a window, to be drawn over time.
+/// A value of a window that is drawn over time.
 type WindowValue<'a> = &'a dyn Fn(&Study, &ServerWindow) -> Option<f64>;
 
 fn p99_of_slo(study: &Study, window: &ServerWindow) -> Option<f64> {
@@ -64,7 +64,7 @@ fn rows(name: &str, run: &(Study, Vec<ServerWindow>)) -> Vec<Vec<String>> {
     run.1.iter().map(row).collect()
 }
 
-/// GSLICE's tuning from a fresh start.
+/// Shows GSLICE's tuning from a fresh start.
 pub(super) fn adaptation(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let mut scenario = motivating()?;
     let spec = GsliceSpec { fresh_start: true, ..GsliceSpec::default() };
@@ -100,7 +100,7 @@ pub(super) fn adaptation(_: &Context) -> Result<ReproducedFigure, ReproduceError
     })
 }
 
-/// A GPU that is slower than predicted, without and with shadow processes.
+/// Shows a GPU that is slower than predicted, without and with shadow processes.
 pub(super) fn shadow(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const SLOWER: f64 = 1.15;
     let second = Nanoseconds::new(1_000_000_000);

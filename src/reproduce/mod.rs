@@ -1,9 +1,11 @@
-//! The evaluation of the paper with our data, and what it lacks: every figure with its numbers, its
-//! command, and a caption that says what is measured, predicted or simulated.
+//! Reproduces the paper's evaluation with the built-in data, and adds experiments that the paper lacks:
+//! every figure comes with its numbers, its command, and a caption that states what is measured,
+//! predicted or simulated.
 //!
-//! The V100 profile and the paper's workloads are built in, so nothing but the program is needed.
-//! Everything that [`make`] returns depends on the version alone, byte for byte; the times of
-//! `overhead` are the one exception, and that figure is made only when it is named.
+//! The V100 profile and the paper's workloads are built in, so only the program is needed.
+//! Everything that [`make`] returns depends on the version alone, byte for byte. The exceptions are
+//! the wall-clock times of `overhead`, `queueing-time` and `replan-time`; these figures are made only when
+//! they are named.
 
 mod accuracy;
 mod context;
@@ -22,7 +24,7 @@ pub(crate) use accuracy::predicted_mark;
 use context::Context;
 use std::fmt::Write;
 
-/// What a figure cannot be made for.
+/// The reason why a figure cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
@@ -30,7 +32,7 @@ pub enum ReproduceError {
     /// A run failed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A plan cannot be asked for.
+    /// A plan cannot be made.
     #[error(transparent)]
     Plan(#[from] crate::plan::PlanError),
     /// A predictor cannot be fitted.
@@ -45,7 +47,7 @@ pub enum ReproduceError {
     /// A figure cannot be drawn.
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// There is no figure of that name.
+    /// No figure has that name.
     #[error("no figure {given:?}; the figures are: {known}")]
     Unknown { given: String, known: String },
 }
@@ -53,37 +55,37 @@ pub enum ReproduceError {
 /// The numbers of a figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbers {
-    /// The file, without `.csv`.
+    /// The file name without `.csv`.
     pub stem: String,
-    /// The names of its columns, with units.
+    /// The column names, with units.
     pub header: Vec<&'static str>,
-    /// Its rows.
+    /// The rows.
     pub rows: Vec<Vec<String>>,
 }
 
 /// One figure, with its numbers.
 #[derive(Debug)]
 pub struct ReproducedFigure {
-    /// Its name on the command line.
+    /// The name on the command line.
     pub name: &'static str,
-    /// A heading.
+    /// The heading.
     pub title: &'static str,
-    /// What is measured, predicted or simulated, and how.
+    /// States what is measured, predicted or simulated, and how.
     pub basis: String,
     /// The pages of the figure.
     pub figures: Vec<Figure>,
-    /// The numbers that it shows.
+    /// The numbers that the figure shows.
     pub numbers: Vec<Numbers>,
 }
 
-/// What makes one figure.
+/// A function that makes one figure.
 type Make = fn(&Context) -> Result<ReproducedFigure, ReproduceError>;
 
-/// A figure that can be asked for.
+/// A figure that can be requested by name.
 struct FigureEntry {
     name: &'static str,
     make: Make,
-    /// Whether it is made when none is named.
+    /// Whether the figure is made when none is named.
     usual: bool,
 }
 
@@ -110,22 +112,22 @@ const ENTRIES: [FigureEntry; 20] = [
     FigureEntry { name: "overhead", make: planning::overhead, usual: false },
 ];
 
-/// The names of all figures.
+/// Returns the names of all figures.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     ENTRIES.iter().map(|entry| entry.name).collect()
 }
 
-/// The names of the figures that are made when none is named.
+/// Returns the names of the figures that are made when none is named.
 #[must_use]
 pub fn usual() -> Vec<&'static str> {
     ENTRIES.iter().filter(|entry| entry.usual).map(|entry| entry.name).collect()
 }
 
-/// Resolves names of figures; none stands for [`usual`].
+/// Resolves names of figures; an empty list stands for [`usual`].
 ///
 /// # Errors
-/// When there is no figure of a name.
+/// When no figure has one of the names.
 pub fn chosen(given: &[String]) -> Result<Vec<&'static str>, ReproduceError> {
     if given.is_empty() {
         return Ok(usual());
@@ -140,13 +142,14 @@ pub fn chosen(given: &[String]) -> Result<Vec<&'static str>, ReproduceError> {
     given.iter().map(find).collect()
 }
 
-/// Makes figures, in this order; `at` is called with the name before each.
+/// Makes the named figures in the given order; `at` is called with each name before its figure is
+/// made.
 ///
 /// # Errors
-/// When one cannot be made.
+/// When a figure cannot be made.
 ///
 /// # Panics
-/// When a name is none of [`chosen`].
+/// When a name was not returned by [`chosen`].
 pub fn make(names: &[&str], at: impl Fn(&str)) -> Result<Vec<ReproducedFigure>, ReproduceError> {
     let context = Context::default();
     let one = |name: &&str| {
@@ -157,7 +160,7 @@ pub fn make(names: &[&str], at: impl Fn(&str)) -> Result<Vec<ReproducedFigure>, 
     names.iter().map(one).collect()
 }
 
-/// The page beside the figures.
+/// Returns the README page that goes with the figures.
 #[must_use]
 pub fn readme(made: &[ReproducedFigure]) -> String {
     let mut text = String::from(

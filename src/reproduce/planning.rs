@@ -15,7 +15,7 @@ use crate::run::{Overrides, Study, load_predictor};
 use rayon::prelude::*;
 use std::time::Instant;
 
-/// The plans of all strategies.
+/// Shows the plans of all strategies.
 pub(super) fn plans(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.all()?;
     let rows = comparison.strategies.iter().flat_map(|result| {
@@ -54,13 +54,14 @@ pub(super) fn plans(context: &Context) -> Result<ReproducedFigure, ReproduceErro
     })
 }
 
-/// Cost of the plans on each built-in GPU kind, and how many SLOs they miss.
+/// Compares the cost of the plans on each built-in GPU kind, and how many SLOs they miss.
 pub(super) fn cost(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.all()?;
     let mut series = Vec::new();
     let mut rows = Vec::new();
     for kind in BUILTIN_KINDS {
-        // The scenario's price is that of its own kind; another kind's profile has its own.
+        // The scenario's price is that of its own GPU kind; the profile of another kind has its own
+        // price.
         let mut scenario = paper()?;
         let own = scenario.gpus[0].profile.to_string() == *kind;
         if !own {
@@ -73,7 +74,7 @@ pub(super) fn cost(context: &Context) -> Result<ReproducedFigure, ReproduceError
         for name in STRATEGIES {
             let plan = study.plan(strategy(name)?.as_ref());
             let simulated = comparison.strategies.iter().find(|r| own && r.strategy == *name);
-            // 1e-6 $/h: products of decimals have no longer tail than that.
+            // Products of these decimals have no digits beyond 1e-6 $/h.
             let dollars = (price * plan.gpus.len() as f64 * 1e6).round() / 1e6;
             costs.push(plan.infeasible.is_empty().then_some(dollars));
             rows.push(vec![
@@ -113,12 +114,12 @@ pub(super) fn cost(context: &Context) -> Result<ReproducedFigure, ReproduceError
     })
 }
 
-/// Numbers of workloads and of sets for the comparison with the bound.
+/// Numbers of workloads, and the number of sets, for the comparison with the bound.
 const SIZES: [usize; 5] = [6, 12, 24, 48, 96];
 const SETS: u64 = 5;
 const BOUNDED: [&str; 6] = ["igniter", "gpulets", "gslice", "infless", "greedy", "optimal"];
 
-/// How far plans are from a proven lower bound.
+/// Shows how far plans are from a proven lower bound.
 pub(super) fn bound(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let loaded = load_predictor("v100", None, None)?;
     let predictor = loaded.predictor.as_ref();
@@ -191,7 +192,7 @@ pub(super) fn bound(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     })
 }
 
-/// How long planners take. The only numbers that differ from run to run.
+/// Shows how long planners take, in wall-clock time, which differs from run to run.
 pub(super) fn overhead(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const SIZES: [usize; 7] = [12, 25, 50, 100, 200, 400, 800];
     const TIMED: [&str; 6] = ["igniter", "ffd", "gpulets", "gslice", "greedy", "optimal"];

@@ -1,4 +1,5 @@
-//! What the authors measured with Triton on a V100 and published with the artifact, beside what is predicted and simulated.
+//! Measurements that the authors took with Triton on a V100 and published with the artifact, beside predicted and
+//! simulated values.
 
 use super::context::Context;
 use super::{Numbers, ReproduceError, ReproducedFigure};
@@ -10,14 +11,14 @@ use crate::run::{ArtifactStudy, Overrides};
 /// A measurement of the artifact's README: latencies in ms, violations in percent.
 struct Published {
     model: &'static str,
-    /// Triton's execution of a batch.
+    /// Triton's execution time of a batch.
     gpu_ms: f64,
-    /// The same with the copies of inputs and outputs; there is no waiting in it.
+    /// The same with the copies of inputs and outputs, but without queueing.
     average_ms: Option<f64>,
     violations_pct: f64,
 }
 
-/// A plan of the artifact's README, as its launcher reads it, and what was measured with it.
+/// A plan from the artifact's README, as its launcher reads it, with its measurements.
 struct PublishedSetting {
     name: &'static str,
     plan: &'static str,
@@ -62,7 +63,7 @@ const SETTINGS: [PublishedSetting; 2] = [
     },
 ];
 
-/// The six published measurements, and what the shipped profile makes of them.
+/// Makes the figure of the six published measurements and the shipped profile's values for them.
 pub(super) fn published(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let (mut rows, mut groups) = (Vec::new(), Vec::new());
     let mut series: [Vec<Option<f64>>; 3] = Default::default();

@@ -1,4 +1,4 @@
-//! What it takes to keep a promise under random arrivals: GPUs and attainment against burstiness, forecasts against
+//! The cost of meeting SLOs under random arrivals: GPUs and attainment against burstiness, forecasts against
 //! simulation, and planning time.
 #![expect(
     clippy::disallowed_types,
@@ -17,28 +17,28 @@ use crate::units::Nanoseconds;
 use rayon::prelude::*;
 use std::time::Instant;
 
-/// Burstiness: the coefficient of variation of the gaps between requests.
+/// Burstiness: the coefficient of variation of interarrival times.
 const CVS: [f64; 5] = [0.0, 1.0, 2.0, 3.0, 4.0];
 
-/// What must be within the SLO, in percent.
+/// The target percentage of requests within their SLO.
 const TARGET_PCT: f64 = 99.0;
 
-/// Headroom that is tried, in percent of the rate.
+/// Headroom values to try, in percent of the rate.
 const HEADROOM_PCT: [f64; 8] = [0.0, 25.0, 50.0, 100.0, 150.0, 200.0, 400.0, 800.0];
 
-/// Seeds by which plans are judged; none was planned with.
+/// Seeds for judging plans; no plan was made with any of them.
 const SEEDS: [u64; 5] = [101, 102, 103, 104, 105];
 
-/// Seconds that are simulated with each seed.
+/// Simulated seconds per seed.
 const SECONDS: f64 = 100.0;
 
-/// Fewer late requests than this are not told apart in a figure, in percent.
+/// The smallest percentage of late requests that a figure shows; smaller ones look the same.
 const LEAST_LATE_PCT: f64 = 0.01;
 
-/// The ways to plan that are compared.
+/// The ways of planning that are compared.
 const WAYS: [&str; 4] = ["igniter + headroom", "optimal + headroom", "refined", "queueing"];
 
-/// The paper's workloads with gaps of this burstiness.
+/// Builds the paper's workloads with this burstiness of arrivals.
 fn study(cv: f64) -> Result<Study, ReproduceError> {
     let mut scenario = poisson()?;
     scenario.duration = Nanoseconds::from_seconds(SECONDS).expect("a duration");
@@ -57,7 +57,7 @@ fn study(cv: f64) -> Result<Study, ReproduceError> {
     Ok(Study::new(scenario, &Overrides::default())?)
 }
 
-/// The attainment of each workload with each seed, in percent; 0 without a place.
+/// Returns the attainment of each workload with each seed, in percent; 0 for a workload without a placement.
 fn attained(study: &Study, plan: &Plan, seeds: &[u64]) -> Result<Vec<Vec<f64>>, RunError> {
     let of = |seed: &u64| {
         let result = study.reseeded(*seed)?.simulate(plan)?;
@@ -69,7 +69,8 @@ fn attained(study: &Study, plan: &Plan, seeds: &[u64]) -> Result<Vec<Vec<f64>>, 
     seeds.iter().map(of).collect()
 }
 
-/// The plan with the least headroom with which every workload reaches the target with the first seed, or with most.
+/// Returns the plan with the least headroom at which every workload reaches the target with the first seed, or the
+/// plan with the most headroom.
 fn with_headroom(study: &Study, name: &str) -> Result<(Plan, f64), ReproduceError> {
     let strategy = strategy(name)?;
     let mut last = None;
@@ -95,7 +96,7 @@ fn with_headroom(study: &Study, name: &str) -> Result<(Plan, f64), ReproduceErro
     Ok(last.expect("one headroom is tried"))
 }
 
-/// What one way of planning gives at one burstiness.
+/// The result of one way of planning at one burstiness.
 struct PlanningOutcome {
     plan: Plan,
     headroom_pct: Option<f64>,
@@ -113,7 +114,7 @@ fn outcome(study: &Study, way: &str) -> Result<PlanningOutcome, ReproduceError> 
     Ok(PlanningOutcome { plan, headroom_pct, attained })
 }
 
-/// GPUs that it takes, and what is attained on unseen seeds, against burstiness.
+/// Plots the number of GPUs needed, and the attainment on unseen seeds, against burstiness.
 pub(super) fn promise(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     let studies = CVS.iter().map(|cv| study(*cv)).collect::<Result<Vec<_>, _>>()?;
     let cases: Vec<(usize, &str)> =
@@ -201,7 +202,7 @@ pub(super) fn promise(_: &super::Context) -> Result<ReproducedFigure, ReproduceE
     })
 }
 
-/// What plans are expected to attain, and what they do in simulation.
+/// Compares the forecast attainment of plans with their attainment in simulation.
 pub(super) fn forecasts(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     const TARGETS_PCT: [f64; 6] = [80.0, 90.0, 95.0, 97.0, 99.0, 99.5];
     const NAMES: [(&str, f64); 3] = [("Poisson", 1.0), ("CV 2", 2.0), ("CV 4", 4.0)];
@@ -284,7 +285,7 @@ pub(super) fn forecasts(_: &super::Context) -> Result<ReproducedFigure, Reproduc
     })
 }
 
-/// How long planning for Poisson arrivals takes. Clock time, which differs from run to run.
+/// Shows how long planning for Poisson arrivals takes, in wall-clock time, which differs from run to run.
 pub(super) fn time(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     const SIZES: [usize; 6] = [12, 30, 100, 300, 1_000, 3_000];
     let loaded = load_predictor("v100", None, None)?;

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 /// The strategies of the paper's evaluation, and the optimum.
 const SERVED: [&str; 6] = ["igniter", "ffd", "gpulets", "gslice", "nexus", "optimal"];
 
-/// P99 against SLO and violations, with the arrivals of the paper.
+/// Plots P99 against SLO, and violations, with the paper's arrivals.
 pub(super) fn slo(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.some(&SERVED)?;
     let rows = context.all()?.strategies.iter().flat_map(|result| {
@@ -57,7 +57,7 @@ pub(super) fn slo(context: &Context) -> Result<ReproducedFigure, ReproduceError>
     })
 }
 
-/// Energy for each request, and mean power.
+/// Plots the energy per request and the mean power.
 pub(super) fn energy(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.all()?;
     let row = |result: &StrategyResult| {
@@ -100,7 +100,7 @@ pub(super) fn energy(context: &Context) -> Result<ReproducedFigure, ReproduceErr
 /// A stage of a request's time: its column, its name in the figure, and its mean.
 type ServingStage = (&'static str, &'static str, fn(&WorkloadSummary) -> Option<f64>);
 
-/// Where the time of a request goes under the paper's own strategy.
+/// Shows how the latency of a request divides into stages under the paper's own strategy.
 pub(super) fn breakdown(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const STAGES: [ServingStage; 4] = [
         ("queue_ms", "queue", |w| w.queue_ms),
@@ -142,7 +142,8 @@ pub(super) fn breakdown(context: &Context) -> Result<ReproducedFigure, Reproduce
     })
 }
 
-/// Requests over their SLO, as the mean of the workloads in percent; one that is not served counts whole.
+/// Returns the mean over the workloads of their requests over the SLO, in percent; a workload that is not
+/// served counts as 100 %.
 fn violations(result: &StrategyResult) -> f64 {
     let of = |w: &WorkloadSummary| {
         if w.served { w.slo_violation_pct.unwrap_or(0.0) } else { 100.0 }
@@ -151,7 +152,7 @@ fn violations(result: &StrategyResult) -> f64 {
     sum / result.workloads.len().max(1) as f64
 }
 
-/// A study of the paper's workloads whose gaps have this coefficient of variation.
+/// Builds a study of the paper's workloads whose interarrival times have this coefficient of variation.
 fn bursty(cv: f64) -> Result<Study, ReproduceError> {
     let mut scenario = poisson()?;
     for workload in &mut scenario.workloads {
@@ -160,7 +161,7 @@ fn bursty(cv: f64) -> Result<Study, ReproduceError> {
     Ok(Study::new(scenario, &Overrides::default())?)
 }
 
-/// The paper's plans under more and more uneven arrivals.
+/// Shows the paper's plans under increasingly bursty arrivals.
 pub(super) fn bursts(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const CVS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0];
     let mut rows = Vec::new();
@@ -209,7 +210,7 @@ pub(super) fn bursts(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     })
 }
 
-/// Cost and benefit of planning for more than the mean rate.
+/// Shows the cost and benefit of planning for more than the mean rate.
 pub(super) fn headroom(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const HEADROOM_PCT: [f64; 7] = [0.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0];
     const ARRIVALS: [(&str, f64); 3] = [("evenly spaced", 0.0), ("Poisson", 1.0), ("CV 2", 2.0)];

@@ -1,4 +1,4 @@
-//! Plans when predictions are as uncertain as the predictor says.
+//! Plans under the prediction uncertainty that the predictor itself states.
 
 use super::context::{Context, paper};
 use super::{Numbers, ReproduceError, ReproducedFigure};
@@ -7,7 +7,7 @@ use crate::plan::{Margin, PlanOptions, PlanRequest, strategy};
 use crate::run::{Overrides, RunError, Study};
 use rayon::prelude::*;
 
-/// Draws of prediction errors.
+/// Number of draws of prediction errors.
 const DRAWS: u64 = 20;
 /// (name, strategy, latency margin in percent)
 const PLANNED: [(&str, &str, f64); 4] = [
@@ -17,7 +17,7 @@ const PLANNED: [(&str, &str, f64); 4] = [
     ("optimal", "optimal", 0.0),
 ];
 
-/// How often each workload misses its SLO when the GPU differs from the predictor.
+/// Shows how often each workload misses its SLO when the GPU differs from the prediction.
 pub(super) fn draws(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let scenario = paper()?;
     let names: Vec<String> =

@@ -1,22 +1,22 @@
-//! What in a scenario makes plans look worse than they are.
+//! Advice about settings of a scenario that make plans look worse than they are.
 
 use super::Study;
 use crate::arrivals::ArrivalSpec;
 use crate::results::Advice;
 use crate::scenario::ScenarioWorkload;
 
-/// The queue delay of the iGniter paper's servers, in ms.
+/// The queue delay of the servers in the iGniter paper, in ms.
 const PAPER_DELAY_MS: f64 = 100.0;
 
 impl Study {
-    /// What to change so that batches form as rule-based strategies (all but `queueing` and refined plans) plan
-    /// them: each a sentence or two, with the workloads that it is about. Empty where nothing is unusual.
+    /// Returns the changes that let batches form as rule-based strategies (all but `queueing` and refined plans)
+    /// assume: each is a sentence or two that names its workloads. Empty where nothing is unusual.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         self.changes().into_iter().map(|advice| advice.text).collect()
     }
 
-    /// The same, with the changes as `--set` takes them.
+    /// Same as [`Study::advice`], together with the changes in the form that `--set` takes.
     pub(super) fn changes(&self) -> Vec<Advice> {
         let all = &self.scenario().workloads;
         let of = |is: &dyn Fn(&ScenarioWorkload) -> bool| {
@@ -49,7 +49,7 @@ impl Study {
     }
 }
 
-/// At most a few names.
+/// Lists at most a few names.
 fn listed(names: &[&str]) -> String {
     const MOST: usize = 4;
     match names {

@@ -1,4 +1,4 @@
-//! What arrived, beside what became of it.
+//! Adds statistics of the arrivals to results.
 
 use super::{RunError, Study};
 use crate::arrivals::ArrivalStatistics;
@@ -8,8 +8,9 @@ use crate::sim::{ServerOutcome, SimError};
 use std::collections::BTreeMap;
 
 impl Study {
-    /// The result with what arrived for each workload in the whole run: what the run counted on its way, and what the
-    /// clients of each server sent. Arrivals of workloads without a place, which are in no run, are drawn here.
+    /// Adds the arrivals of each workload in the whole run to the result: those counted during the run, and the
+    /// requests that the clients of each server sent. Arrivals of workloads without a placement, which are in no run,
+    /// are drawn here.
     pub(super) fn with_arrivals(
         &self,
         mut result: StrategyResult,

@@ -1,4 +1,4 @@
-//! A plan of the iGniter artifact on its own: the scenario that it means.
+//! Runs plan files of the iGniter artifact on their own: the scenario is derived from them.
 
 use super::{Overrides, RunError, Study};
 use crate::domain::Plan;
@@ -7,27 +7,29 @@ use crate::scenario::Scenario;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The GPU kind that is assumed where none is named: the artifact's.
+/// The GPU kind that is assumed where none is named: that of the artifact.
 const DEFAULT_KIND: &str = "v100";
-/// Its price for an hour on a p3.2xlarge, in dollars.
+/// The price of [`DEFAULT_KIND`] per hour on a p3.2xlarge, in dollars.
 const DEFAULT_PRICE: f64 = 3.06;
 
-/// A study of the workloads that plan files of the artifact list, with the plan, and what the files do not say.
+/// A study of the workloads in plan files of the artifact, with the plan and the assumptions about what the files leave
+/// out.
 #[derive(Debug)]
 pub struct ArtifactStudy {
-    /// The workloads, and the setting in which the artifact measures them.
+    /// The workloads in the setting in which the artifact measures them.
     pub study: Study,
     /// The plan of the files.
     pub plan: Plan,
-    /// What was assumed, in words.
+    /// The assumptions, in words.
     pub assumptions: Vec<String>,
 }
 
 impl ArtifactStudy {
-    /// Reads plan files, each with its GPUs, or folders of them.
+    /// Reads plan files, each of which has its own GPUs, or folders of plan files.
     ///
     /// # Errors
-    /// When one is no plan of the artifact, the GPU kind is not known or lacks a model, or the plan cannot run on it.
+    /// When a file is not a plan of the artifact, the GPU kind is unknown or lacks a model, or the plan cannot run on
+    /// it.
     pub fn read(paths: &[PathBuf], overrides: &Overrides) -> Result<Self, RunError> {
         let (scenario, assumptions) = scenario_of(paths, overrides.profile.as_deref())?;
         let study = Study::new(scenario, overrides)?.read_from(paths);
@@ -35,10 +37,10 @@ impl ArtifactStudy {
         Ok(Self { study, plan, assumptions })
     }
 
-    /// The same of the text of plan files, one after the other.
+    /// Same as [`ArtifactStudy::read`], from the concatenated text of plan files.
     ///
     /// # Errors
-    /// As [`ArtifactStudy::read`].
+    /// Same as [`ArtifactStudy::read`].
     pub fn of_text(text: &str, name: &str, overrides: &Overrides) -> Result<Self, RunError> {
         let path = Path::new(name);
         let (scenario, assumptions) = scenario_of_text(text, path, overrides.profile.as_deref())?;
@@ -49,10 +51,10 @@ impl ArtifactStudy {
     }
 }
 
-/// The scenario that plan files mean, and what was assumed for it.
+/// Derives the scenario from plan files, and returns it with the assumptions that were made.
 ///
 /// # Errors
-/// When a file is no plan of the artifact.
+/// When a file is not a plan of the artifact.
 pub fn scenario_of(
     paths: &[PathBuf],
     profile: Option<&str>,
@@ -105,7 +107,7 @@ fn scenario_text(
     let mut text = format!(
         "version = 1\nname = \"{plain}\"\nseed = 1\nduration_s = 40\nwarmup_s = 10\ncooldown_s = 10\n\n"
     );
-    // Where a profile is named, it decides about the kind.
+    // A named profile decides about the GPU kind and its price.
     let price = if profile.is_none() {
         format!("price_per_hour = {DEFAULT_PRICE}\n")
     } else {

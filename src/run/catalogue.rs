@@ -1,11 +1,11 @@
-//! What the profiles at hand know.
+//! The models and GPU kinds that profiles offer to a scenario.
 
 use crate::fit::CoefficientsFile;
 use crate::profile;
 use crate::scenario::{Catalogue, ProfileChoice};
 use std::path::Path;
 
-/// The profiles that a scenario names, or the one that takes their place.
+/// The profiles that a scenario names, or the one that replaces them.
 #[derive(Debug)]
 pub(super) struct Profiles<'a> {
     /// `--profile`
@@ -14,7 +14,8 @@ pub(super) struct Profiles<'a> {
 
 impl Catalogue for Profiles<'_> {
     fn models(&self, choice: &ProfileChoice) -> Result<Vec<String>, String> {
-        // What the command line names is no mistake of the scenario: whoever loads it says what is wrong with it.
+        // A bad profile on the command line is not an error of the scenario: the code that loads the profile reports
+        // it.
         let name = self.instead.map_or_else(|| choice.to_string(), str::to_owned);
         if Path::new(&name).extension().is_some_and(|extension| extension == "json") {
             let file = CoefficientsFile::read(Path::new(&name)).map_err(|e| e.to_string())?;

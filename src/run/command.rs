@@ -1,4 +1,4 @@
-//! A strategy that is a program of its own: one JSON document on its stdin, a plan on its stdout.
+//! A strategy that is an external program: it reads one JSON document on stdin and writes a plan to stdout.
 
 use super::{RunError, Study};
 use crate::domain::Plan;
@@ -10,10 +10,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// No answer is longer, in bytes.
+/// Maximum length of an answer, in bytes.
 const LONGEST: u64 = 64 << 20;
 
-/// A program that makes plans.
+/// An external program that makes plans.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandStrategy {
     name: String,
@@ -22,17 +22,17 @@ pub struct CommandStrategy {
 }
 
 impl CommandStrategy {
-    /// The program with its arguments, separated by spaces; a plan must be there after `timeout_s` seconds. The strategy has
-    /// the name of the program's file, without folder and extension.
+    /// Makes a strategy from a command: the program and its arguments, separated by spaces. The program must deliver a
+    /// plan within `timeout_s` seconds. The strategy is named after the program's file, without folder and extension.
     ///
     /// # Errors
-    /// When there is no program, or the time is none.
+    /// When the command is empty, or the timeout is not above 0 and at most 86400 s.
     pub fn new(command: &str, timeout_s: f64) -> Result<Self, RunError> {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         let error =
             |message: String| RunError::StrategyCommand { command: command.to_owned(), message };
         let last_file = |word: &&String| std::path::Path::new(word).extension().is_some();
-        // Of `python3 strategies/mine.py` the script tells, not the interpreter.
+        // In `python3 strategies/mine.py`, the name of the script matters, not that of the interpreter.
         let named = words.iter().find(last_file).or(words.first());
         let named = named.ok_or_else(|| error("names no program".to_owned()))?;
         if !(timeout_s > 0.0 && timeout_s <= 86_400.0) {
@@ -45,13 +45,13 @@ impl CommandStrategy {
         Ok(Self { name, words, timeout_s })
     }
 
-    /// The name under which its plans are listed.
+    /// Returns the name under which the plans of the strategy are listed.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Sends the request, and reads the answer.
+    /// Sends the request and reads the answer.
     fn answer(&self, request: Vec<u8>) -> Result<serde_json::Value, String> {
         let started = Command::new(&self.words[0])
             .args(&self.words[1..])
@@ -63,7 +63,7 @@ impl CommandStrategy {
         })?;
         let outcome = self.converse(&mut child, request);
         if outcome.is_err() {
-            // It may have ended already.
+            // The program may have ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -77,7 +77,8 @@ impl CommandStrategy {
     fn converse(&self, child: &mut Child, request: Vec<u8>) -> Result<Vec<u8>, String> {
         let (mut stdin, stdout) =
             (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        // Apart from reading: a program may answer before it has read everything, or not read at all.
+        // The request is written in a thread of its own: a program may answer before it has read everything, or not
+        // read at all.
         thread::spawn(move || stdin.write_all(&request));
         let (sender, read) = mpsc::channel();
         thread::spawn(move || {
@@ -105,10 +106,10 @@ impl CommandStrategy {
 }
 
 impl Study {
-    /// Lets a program plan the scenario; `docs/strategy-command.schema.json` describes both documents.
+    /// Plans the scenario with an external program; `docs/strategy-command.schema.json` describes both documents.
     ///
     /// # Errors
-    /// When the program cannot be started, fails, takes too long, or prints no plan that may run.
+    /// When the program cannot be started, fails, takes too long, or prints a plan that is invalid or cannot run.
     pub fn plan_by_command(&self, strategy: &CommandStrategy) -> Result<Plan, RunError> {
         let (predictors, options) = (self.predictors(), self.scenario().plan);
         let request = foreign_request(self.workloads(), &predictors, &options, true);

@@ -1,4 +1,4 @@
-//! Strategies and predictors that a program brings along, known by name beside the built-in ones.
+//! Strategies and predictors that a program adds, selectable by name beside the built-in ones.
 
 use super::source::same_kind;
 use super::{LoadedPredictor, RunError, load_predictor, load_truth};
@@ -8,21 +8,22 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Makes a predictor of the program's own for a profile.
+/// Makes a custom predictor for a profile.
 pub trait PredictorSource: Debug + Send + Sync {
-    /// As [`load_predictor`] does for the built-in ones.
+    /// Same as [`load_predictor`], for a custom predictor.
     ///
     /// # Errors
-    /// When it cannot be made of this profile.
+    /// When the predictor cannot be made from this profile.
     fn load(&self, profile: &str, price: Option<Dollars>) -> Result<LoadedPredictor, RunError>;
 }
 
-/// A program's own strategies and predictors. Names of built-in ones mean those.
+/// A program's own strategies and predictors. A name that is also built in means the built-in one.
 #[derive(Debug, Clone, Default)]
 pub struct Extensions {
     strategies: BTreeMap<String, Arc<dyn Strategy>>,
     predictors: BTreeMap<String, Arc<dyn PredictorSource>>,
-    /// What tells these from others of the same names, for sweeps that are continued or merged.
+    /// Text that distinguishes these extensions from others of the same names, for sweeps that are
+    /// continued or merged.
     pub fingerprint: String,
 }
 
@@ -37,16 +38,16 @@ impl Extensions {
         self.predictors.insert(name.to_owned(), predictor);
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no extensions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.strategies.is_empty() && self.predictors.is_empty()
     }
 
-    /// The strategy of a name.
+    /// Returns the strategy of a name.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no strategy of that name.
     pub fn strategy(&self, name: &str) -> Result<Arc<dyn Strategy>, PlanError> {
         match self.strategies.get(name) {
             Some(own) => Ok(Arc::clone(own)),
@@ -54,10 +55,11 @@ impl Extensions {
         }
     }
 
-    /// As [`load_predictor`], with the program's own.
+    /// Same as [`load_predictor`], with the program's own predictors.
     ///
     /// # Errors
-    /// As there.
+    /// Same as the function of that name for built-in predictors, and when a custom predictor
+    /// cannot be made.
     pub fn load_predictor(
         &self,
         profile: &str,
@@ -70,10 +72,11 @@ impl Extensions {
         }
     }
 
-    /// As [`load_truth`], with the program's own.
+    /// Same as [`load_truth`], with the program's own predictors.
     ///
     /// # Errors
-    /// As there.
+    /// Same as the function of that name for built-in predictors, and when a custom predictor
+    /// cannot be made.
     pub fn load_truth(
         &self,
         truth: &str,

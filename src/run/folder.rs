@@ -1,13 +1,14 @@
-//! A folder with everything that a comparison leaves.
+//! Writes the output folder of a comparison.
 
 use crate::figures::{Figure, PlotError, comparison_figures, write_figures};
 use crate::page::{self, PAGE, PageSource};
 use crate::results::{Comparison, Manifest, OutputDir, write_report, write_tables};
 
-/// Writes tables, figures, reports and the manifest of a comparison, and returns the figures; `step` hears what comes next.
+/// Writes the tables, figures, reports and manifest of a comparison, and returns the figures. `step` is called with the
+/// name of each step before it begins.
 ///
 /// # Errors
-/// When a figure cannot be drawn, or a file cannot be written; the folder is then as it was.
+/// When a figure cannot be drawn or a file cannot be written; the folder is then left unchanged.
 pub fn write_results(
     mut dir: OutputDir,
     comparison: &Comparison,

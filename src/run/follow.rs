@@ -1,4 +1,4 @@
-//! Simulating plans that follow each other.
+//! Simulates plans that follow each other.
 
 use super::{RunError, Study};
 use crate::domain::{GpuId, Plan, RecordSink, Timeline};
@@ -9,28 +9,29 @@ use crate::results::StrategyResult;
 use crate::sim::{ServiceGap, SimInput, check_run, simulate, simulate_counted};
 use crate::units::Nanoseconds;
 
-/// What became of plans that followed each other.
+/// The outcome of simulating plans that follow each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FollowedPlans {
-    /// The run as a whole. Its plan lists all servers that were ever there; its number of GPUs is the highest at any time, and its
-    /// cost per hour the mean over the run.
+    /// The result of the run as a whole. Its plan lists all servers that ever existed; its number of GPUs is the
+    /// maximum over time, and its cost per hour is the mean over the run.
     pub result: StrategyResult,
-    /// When each GPU of the timeline was rented: a rent ends when the last server has answered its requests.
+    /// The times during which each GPU of the timeline was rented. A rental ends when the last server has answered its
+    /// requests.
     pub rented: Vec<Vec<(Nanoseconds, Nanoseconds)>>,
-    /// When servers handed over to others.
+    /// The hand-overs from servers to others.
     pub hand_overs: Vec<HandOver>,
-    /// What became of the requests of each workload, by the window in which they arrived.
+    /// Counts of the requests of each workload, by the window in which they arrived.
     pub windows: Vec<RequestWindow>,
-    /// When nobody took the requests of a workload.
+    /// The times during which no server took the requests of a workload.
     pub gaps: Vec<ServiceGap>,
 }
 
 impl Study {
-    /// Simulates plans that follow each other, which `strategy` made, and counts requests in windows of this length. Runs on the
-    /// ambient rayon pool; the result does not depend on its size.
+    /// Simulates plans that follow each other, made by `strategy`, and counts requests in windows of the given length.
+    /// Runs on the ambient rayon pool; the result does not depend on its size.
     ///
     /// # Errors
-    /// When the timeline cannot be followed, or the engine refuses the arrivals.
+    /// When the timeline cannot be followed, or the engine rejects the arrivals.
     pub fn follow(
         &self,
         strategy: &str,
@@ -56,10 +57,11 @@ impl Study {
         Ok(FollowedPlans { result, rented, hand_overs, windows, gaps: outcome.gaps })
     }
 
-    /// Simulates plans that follow each other into sinks of the caller's own, one for each GPU, which come back filled.
+    /// Simulates plans that follow each other into the caller's own sinks, one for each GPU, and returns the filled
+    /// sinks.
     ///
     /// # Errors
-    /// As [`Study::follow`].
+    /// Same as [`Study::follow`].
     pub(crate) fn follow_into<S: RecordSink + Send>(
         &self,
         timeline: &Timeline,
@@ -72,10 +74,10 @@ impl Study {
         Ok(outcome.gpus.into_iter().map(|gpu| gpu.sink).collect())
     }
 
-    /// Refuses a timeline that [`Study::follow`] refuses, without simulating it.
+    /// Rejects every timeline that [`Study::follow`] rejects, without simulating it.
     ///
     /// # Errors
-    /// As [`Study::follow`].
+    /// Same as [`Study::follow`].
     pub fn check_follow(&self, timeline: &Timeline) -> Result<(), RunError> {
         let plan = timeline.plan("");
         let simulated = self.all_simulated();
@@ -83,7 +85,7 @@ impl Study {
         Ok(check_run(&SimInput { timeline: Some(timeline), ..input })?)
     }
 
-    /// The cost of GPUs that are rented at these times, in US $/h: the mean over the run.
+    /// Returns the mean cost over the run of GPUs that are rented at the given times, in US $/h.
     fn mean_cost(
         &self,
         plan: &Plan,
@@ -102,10 +104,11 @@ impl Study {
     }
 }
 
-/// How many GPUs are rented at once, at the most. One that is given back when another one is rented does not count twice.
+/// Returns the maximum number of GPUs that are rented at once. A GPU that is returned at the moment when another one is
+/// rented does not count twice.
 fn most_at_once(rented: &[Vec<(Nanoseconds, Nanoseconds)>]) -> usize {
     let times = rented.iter().flatten().filter(|(from, until)| from < until);
-    // Of equal times, ends come first.
+    // At equal times, ends sort before beginnings.
     let mut edges: Vec<(Nanoseconds, bool)> =
         times.flat_map(|&(from, until)| [(from, true), (until, false)]).collect();
     edges.sort_by_key(|&(at, begins)| (at, begins));

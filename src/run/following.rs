@@ -1,4 +1,4 @@
-//! What plans that follow each other do, as tables that figures and pages are made from.
+//! Tables of plans that follow each other, from which figures and pages are made.
 
 use super::{FollowedPlans, JUDGED_WINDOW, Lateness, ReplannedStudy, Study, lateness};
 use crate::domain::{Timeline, TimelineGpu, TimelineServer, WorkloadName};
@@ -7,11 +7,12 @@ use crate::plan::replan::{HandoverStepRow, PlansFile, PlansHead, plans_file};
 use crate::results::{Following, GpuLane, LaneServer, Lanes, PlanStep, Span, StrategyResult};
 use crate::units::Nanoseconds;
 
-/// Spans of a run in which late requests are counted: more could not be told apart in a chart.
+/// Maximum number of spans of a run in which late requests are counted. A chart could not show
+/// more.
 const SPANS: f64 = 96.0;
 
 impl Study {
-    /// Plans that were made for this study, by the rules of `strategy`, as a document.
+    /// Makes the document of plans that were made for this study by the rules of `strategy`.
     #[must_use]
     pub fn plans_file(&self, done: &ReplannedStudy, strategy: &str) -> PlansFile {
         let scenario = self.scenario();
@@ -24,7 +25,8 @@ impl Study {
         plans_file(&done.replanned, &head, &self.kinds(), self.workloads())
     }
 
-    /// Plans that follow each other as tables, with what became of requests where they were simulated.
+    /// Makes the tables of plans that follow each other, with the counts of late requests where the
+    /// plans were simulated.
     #[must_use]
     pub fn following(
         &self,
@@ -48,7 +50,7 @@ impl Study {
         }
     }
 
-    /// The result of plans that follow each other, with their tables.
+    /// Returns the result of plans that follow each other, with their tables.
     #[must_use]
     pub fn with_following(
         &self,
@@ -110,7 +112,7 @@ fn step(row: &HandoverStepRow<'_>) -> PlanStep {
     }
 }
 
-/// Sums windows up, several after one another. `planned` is as for [`lateness`].
+/// Sums up consecutive windows into spans. `planned` is as for [`lateness`].
 fn spans(
     windows: &[RequestWindow],
     duration: Nanoseconds,

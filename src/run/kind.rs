@@ -1,4 +1,4 @@
-//! The predictors of a GPU kind: the one that plans, and the one that is simulated.
+//! The predictors of a GPU kind: one for planning and one for the simulation.
 
 use super::prediction_error::with_errors;
 use super::{Extensions, LoadedPredictor, Overrides, RunError};
@@ -6,12 +6,12 @@ use crate::predictor::{PerturbedPredictor, Predictor};
 use crate::scenario::{Scenario, ScenarioGpu};
 use std::sync::Arc;
 
-/// The predictors of a GPU kind; they may be shared with other studies.
+/// The predictors of a GPU kind, which other studies may share.
 #[derive(Debug, Clone)]
 pub struct KindPredictors {
-    /// The predictor that plans.
+    /// The predictor used for planning.
     pub source: Arc<LoadedPredictor>,
-    /// The predictor that is simulated, if it is not `source`.
+    /// The predictor used for the simulation, if it is not `source`.
     pub truth: Option<Arc<LoadedPredictor>>,
 }
 

@@ -1,4 +1,5 @@
-//! Wires the stages: a scenario and a predictor make a [`Study`], which plans and simulates.
+//! Connects the stages of a run: a scenario and a predictor make a [`Study`], which plans and
+//! simulates.
 
 mod advice;
 mod arrivals;

@@ -1,23 +1,23 @@
-//! What a user should know of the arrivals of a scenario that nothing else says.
+//! Notes for the user about the arrivals of a scenario, where no other output mentions the issue.
 
 use super::Study;
 use crate::arrivals::{ArrivalSpec, TraceFacts};
 use crate::results::{ArrivalRow, formula_note};
 use crate::units::Nanoseconds;
 
-/// A rate may be off by so much of the planned one before that is said.
+/// Factor by which a rate may differ from the planned one before a note reports it.
 const OFF: f64 = 1.25;
 
 impl Study {
-    /// What to know of names that a spreadsheet takes for formulas.
+    /// Returns a note about names that a spreadsheet would take for formulas.
     #[must_use]
     pub fn formula_note(&self) -> Option<String> {
         let workloads = self.scenario().workloads.iter().map(|entry| &entry.workload);
         formula_note(workloads.flat_map(|w| [w.name.as_str(), w.model.as_str()]))
     }
 
-    /// Reads the traces of the scenario and says what is doubtful about them in its run. A trace that cannot be read is none
-    /// of it: whoever prepares the run refuses it.
+    /// Reads the traces of the scenario and returns notes about doubtful properties in its run. A trace that cannot be
+    /// read gets no note: the code that prepares the run rejects it.
     #[must_use]
     pub fn trace_notes(&self) -> Vec<String> {
         let scenario = self.scenario();
@@ -45,7 +45,7 @@ impl Study {
         notes
     }
 
-    /// The same, as far as what arrived in a run tells.
+    /// Same as [`Study::trace_notes`], as far as the arrivals of a run show it.
     #[must_use]
     pub fn arrival_notes(&self, arrived: &[ArrivalRow]) -> Vec<String> {
         let mut notes = Vec::new();
@@ -69,7 +69,8 @@ fn no_requests(name: &str) -> String {
     )
 }
 
-/// Whether a trace ends so early that it was hardly meant to: the pause at its end is a tenth of the run.
+/// Returns whether a trace ends so early that this is hardly intended: the gap at the end is more than a tenth of the
+/// run.
 fn is_short(last: Nanoseconds, duration: Nanoseconds) -> bool {
     duration.saturating_sub(last).as_f64() > 0.1 * duration.as_f64()
 }

@@ -1,40 +1,40 @@
-//! What a command line changes of a scenario.
+//! Changes to a scenario from the command line.
 
 use crate::plan::{Margin, PlanOptions, Replicas};
 use crate::predictor::ErrorDraw;
 use crate::scenario::{Document, ProfileChoice, Scenario, ScenarioError, ScenarioGpu};
 use std::path::PathBuf;
 
-/// What a user can change of a scenario from the command line.
+/// The changes to a scenario that a user can make on the command line.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// Values of the scenario's keys, by their paths as in sweeps: see [`Document::set`].
+    /// Values for keys of the scenario, by their paths as in sweeps: see [`Document::set`].
     pub set: Vec<(String, toml::Value)>,
     /// Another seed.
     pub seed: Option<u64>,
-    /// Another profile: a name, a folder, or a file of coefficients. It takes the place of all GPU kinds.
+    /// Another profile: a name, a folder, or a file of coefficients. It replaces all GPU kinds.
     pub profile: Option<String>,
     /// Another predictor than the default.
     pub predictor: Option<String>,
-    /// Another predictor for the simulation than for plans: a name (fitted to the same profile), or a
-    /// file of coefficients.
+    /// Another predictor for the simulation than for planning: a name (fitted to the same profile), or a file of
+    /// coefficients.
     pub truth: Option<String>,
-    /// Draw an error for each model, from the uncertainty of the predictor that is simulated with.
+    /// Whether to draw an error for each model from the uncertainty of the predictor used for the simulation.
     pub prediction_error: bool,
     /// Other options for planners.
     pub plan: PlanOverrides,
 }
 
 impl Overrides {
-    /// Sets the keys of a scenario that are to be set.
+    /// Sets the keys of [`Self::set`] in a scenario.
     ///
     /// # Errors
-    /// For the first whose path leads nowhere.
+    /// For the first key whose path does not exist.
     pub fn set_in(&self, document: &mut Document) -> Result<(), ScenarioError> {
         self.set.iter().try_for_each(|(path, value)| document.set(path, value.clone()))
     }
 
-    /// Changes the scenario; what concerns predictors is left to those who load them.
+    /// Applies the changes to the scenario; those of predictors are left to the code that loads them.
     pub(super) fn apply(&self, scenario: &mut Scenario) {
         if let Some(seed) = self.seed {
             scenario.seed = seed;
@@ -49,7 +49,7 @@ impl Overrides {
     }
 }
 
-/// What a user can change of a scenario's `[plan]` table; `None` keeps what stands there.
+/// The changes to a scenario's `[plan]` table that a user can make; `None` keeps the value of the scenario.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PlanOverrides {
     /// `margin_pct`
@@ -64,9 +64,9 @@ pub struct PlanOverrides {
     pub confidence_pct: Option<f64>,
     /// `process_limit`
     pub process_limit: Option<usize>,
-    /// `search_rounds`; takes the place of a time limit.
+    /// `search_rounds`; replaces a time limit.
     pub search_rounds: Option<u32>,
-    /// `time_limit_s`; takes the place of a number of rounds.
+    /// `time_limit_s`; replaces a number of rounds.
     pub time_limit_s: Option<f64>,
 }
 
@@ -91,9 +91,9 @@ impl PlanOverrides {
     }
 }
 
-/// Puts one profile in the place of the GPU kinds of a scenario.
+/// Replaces the GPU kinds of a scenario by one profile.
 pub fn replace_kinds(scenario: &mut Scenario, profile: &str) {
-    // A price belongs to the kind that it was written for.
+    // A price belongs to the kind for which it was written.
     let one = <[ScenarioGpu; 1]>::try_from(std::mem::take(&mut scenario.gpus));
     let price_per_hour = one.ok().and_then(|[gpu]| gpu.price_per_hour);
     let profile = ProfileChoice::Path(PathBuf::from(profile));

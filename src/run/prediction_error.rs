@@ -1,4 +1,4 @@
-//! Errors of a simulation's predictor, drawn from the seed.
+//! Errors of the predictor of a simulation, drawn from the seed.
 
 use super::{LoadedPredictor, RunError};
 use crate::arrivals::{Purpose, stream};
@@ -9,8 +9,8 @@ use crate::units::{BatchSize, SmPercent};
 use rand_xoshiro::rand_core::Rng;
 use std::f64::consts::TAU;
 
-/// The predictor with one error for each model; each has its own stream by the model's name, so that
-/// another model changes nobody else's error.
+/// Returns the predictor with one error for each model. Each model has its own random stream by its
+/// name, so a further model does not change the errors of the others.
 pub(super) fn with_errors(
     loaded: &LoadedPredictor,
     draw: ErrorDraw,
@@ -26,7 +26,7 @@ pub(super) fn with_errors(
     Ok(PerturbedPredictor::new(loaded.file.predictor(), draw, z))
 }
 
-/// The errors of these models, each once, in the order of their first use.
+/// Returns the errors of these models, without duplicates, in the order of their first use.
 pub(super) fn errors(
     perturbed: &PerturbedPredictor,
     models: &[&ModelName],
@@ -44,13 +44,13 @@ pub(super) fn errors(
     errors
 }
 
-/// A model with half of the GPU.
+/// Returns a member of batch size 1 with half of the GPU.
 fn alone(predictor: &dyn Predictor, model: ModelId) -> Member {
     let batch = BatchSize::ONE.min(predictor.max_batch(model));
     Member { model, batch, sm: SmPercent::new(50.0).expect("a share") }
 }
 
-/// One draw by Box and Muller; `libm` gives the same bits on every machine.
+/// Draws one number by the Box-Muller method; `libm` gives the same bits on every machine.
 fn standard_normal(seed: u64, model: &ModelName) -> f64 {
     let name = WorkloadName::new(model.as_str()).expect("names have one rule");
     let mut stream = stream(seed, &name, Purpose::Prediction);

@@ -1,14 +1,14 @@
-//! A planner that asks the engine: shares and batches with which a simulated part of all requests stays within
+//! A planner that uses the engine: it finds shares and batches with which a simulated part of all requests stays within
 //! the SLO, under the scenario's own arrivals.
 //!
 //! It is the planner of strategy `queueing` ([`crate::plan::queueing`]), with runs of the engine in place of the
 //! analysis of queues: each server is simulated alone, with execution times as long as its neighbours make them, under
-//! the arrivals of the scenario's seed and of a few others. So it takes servers of any kind (queue delays,
-//! several instances, queue policies, noise) and clients that wait for answers, and it takes longer: hundreds of runs
+//! the arrivals of the scenario's seed and of a few others. It therefore supports all kinds of servers (queue delays,
+//! several instances, queue policies, noise) and clients that wait for answers. It also takes longer: hundreds of runs
 //! for each workload.
 //!
-//! Each of these runs must reach the target, so that the plan does not hang on the luck of one seed. What a run with yet
-//! another seed attains may still be a little less: `--confidence` is for `queueing`.
+//! Each of these runs must reach the target, so that the plan does not depend on the luck of one seed. A run with yet
+//! another seed may still attain a little less: `--confidence` applies to `queueing` only.
 
 use super::{RunError, Study};
 use crate::domain::{
@@ -23,51 +23,53 @@ use crate::results::StrategyResult;
 use crate::sim::{SimInput, simulate};
 use crate::units::{BatchSize, Nanoseconds, RequestsPerSecond};
 
-/// Runs of each server: with the scenario's seed, and with so many less one that follow from it.
+/// Number of runs of each server: one with the scenario's seed, the others with the seeds after it.
 const RUNS: u64 = 3;
 
-/// What one workload needs.
+/// The resources that one workload needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefinedNeed {
     /// The workload.
     pub workload: WorkloadName,
-    /// How many placements serve it.
+    /// Number of placements that serve the workload.
     pub replicas: usize,
-    /// The batch size of the first of them.
+    /// The batch size of the first placement.
     pub batch: BatchSize,
-    /// Its share, in percent.
+    /// The share of SMs of the first placement, in percent.
     pub sm_pct: f64,
-    /// Predicted latency of a full batch alone, as a part of the SLO: the rule of the paper is 0.5.
+    /// Predicted latency of a full batch alone, as a part of the SLO. The rule of the paper is 0.5.
     pub latency_part: f64,
-    /// Its rate over its predicted throughput alone: how busy it is. The rule of the paper is at most 1.
+    /// The rate of the first placement divided by its predicted throughput alone. The rule of the paper is at most 1.
     pub load: f64,
-    /// Simulated part of the workload's requests within the SLO, in percent, in the plan.
+    /// Simulated part of the workload's requests that stay within the SLO in the plan, in percent.
     pub attained_pct: f64,
 }
 
-/// A plan that was found by simulation.
+/// A plan found by simulation.
 #[derive(Debug, Clone)]
 pub struct Refined {
-    /// The plan; its bound is the number of GPUs that the least shares alone add up to, found by simulation too.
+    /// The plan. Its bound is the number of GPUs to which the least shares of the workloads alone add up, also found by
+    /// simulation.
     pub plan: Plan,
-    /// What became of it.
+    /// The simulated result of the plan.
     pub result: StrategyResult,
-    /// What each workload has that is served.
+    /// The resources of each served workload.
     pub needs: Vec<RefinedNeed>,
     /// Whether every placed workload reaches the target with the scenario's seed.
     pub met: bool,
 }
 
 impl Study {
-    /// Plans so that at least `target_pct` of the requests of every workload stay within its SLO when simulated.
+    /// Makes a plan with which at least `target_pct` percent of the requests of every workload stay within its SLO in
+    /// the simulation.
     ///
     /// # Errors
-    /// When the target is not between 0 and 100 %, or the engine refuses the run.
+    /// When the target is not between 0 and 100 %, or the engine rejects the run.
     pub fn refine(&self, target_pct: f64) -> Result<Refined, RunError> {
         if !(target_pct > 0.0 && target_pct < 100.0) {
             return Err(RunError::RefineTarget { given: target_pct });
         }
-        // Margin, headroom and confidence are for rules and analyses; here, what is simulated counts.
+        // Margin, headroom and confidence are for rules and analyses; this planner relies on simulated results.
         let options = crate::plan::PlanOptions {
             margin: crate::plan::Margin::Percent(0.0),
             throughput_headroom_pct: 0.0,
@@ -86,7 +88,7 @@ impl Study {
         Ok(Refined { plan, result, needs, met })
     }
 
-    /// What a server does without neighbours in the runs by which plans are refined.
+    /// Simulates a server without neighbours in the runs by which plans are refined.
     pub(super) fn run_alone(
         &self,
         workload: &Workload,
@@ -141,7 +143,7 @@ impl Study {
         Some(AloneOutcome { attained, ..sum.outcome(time) })
     }
 
-    /// What the workloads of a plan have.
+    /// Returns the resources of the workloads of a plan.
     fn described(&self, plan: &Plan, result: &StrategyResult) -> Vec<RefinedNeed> {
         let mut out = CoLocationPrediction::default();
         let mut of = |(w, workload): (usize, &Workload)| {
@@ -170,7 +172,8 @@ impl Study {
     }
 }
 
-/// The part of the requests that stay within the SLO, in percent; all where there are none.
+/// The part of the requests that stay within the SLO, in percent: 100 where there are no requests, 0 where the workload
+/// is not served.
 fn attained_pct(summary: &WorkloadSummary) -> f64 {
     if !summary.served {
         return 0.0;
@@ -178,7 +181,7 @@ fn attained_pct(summary: &WorkloadSummary) -> f64 {
     100.0 - summary.slo_violation_pct.unwrap_or(0.0)
 }
 
-/// Counts what a server does.
+/// Counts the requests, late requests, batches and execution time of a server.
 struct ServerCounter {
     slo: Nanoseconds,
     window: Window,

@@ -1,4 +1,4 @@
-//! Plans that follow the load of a study.
+//! Makes plans that follow the load of a study.
 
 use super::follow::FollowedPlans;
 use super::traffic::draws_seed;
@@ -18,29 +18,29 @@ use crate::plan::{
 use crate::results::{Stopwatch, StrategyResult};
 use crate::units::Nanoseconds;
 
-/// A run that was planned as its load changes.
+/// The plans of a run that follow its load.
 #[derive(Debug)]
 pub struct ReplannedStudy {
-    /// How.
+    /// The settings by which the plans were made.
     pub spec: ReplanSpec,
     /// The plans.
     pub replanned: Replanned,
-    /// What they cost and disturb.
+    /// The cost of the plans and the disturbance that they cause.
     pub account: Account,
-    /// The same of one plan for the highest rate of each workload.
+    /// The account of a single plan for the highest rate of each workload.
     pub fixed: Account,
-    /// What was counted for the forecasts.
+    /// The counted arrivals, on which the forecasts are based.
     pub counts: ArrivalCounts,
-    /// How long planning took, in s, without counting arrivals and the plan for the highest rates. For people only.
+    /// Planning time in s, without counting arrivals and without the plan for the highest rates. For display only.
     pub seconds: f64,
 }
 
 impl Study {
-    /// Plans the scenario as its load changes, by the rules of a strategy.
+    /// Makes plans that follow the changing load of the scenario, by the rules of a strategy.
     ///
     /// # Errors
-    /// When arrivals cannot be made, the strategy has no rules for the policy, a hand-over can never have room, or a
-    /// workload cannot be served at a rate that is forecast.
+    /// When arrivals cannot be made, the strategy has no rules for the policy, no GPU can ever have room for a
+    /// hand-over, or a workload cannot be served at a forecast rate.
     pub fn replan(
         &self,
         strategy: &dyn Strategy,
@@ -94,7 +94,7 @@ impl Study {
         Ok(ReplannedStudy { spec: *spec, replanned, account, fixed, counts, seconds })
     }
 
-    /// Counts the arrivals of the run, by windows: all that forecasts see.
+    /// Counts the arrivals of the run in windows, which are the only input of the forecasts.
     fn counted(&self, spec: &ReplanSpec) -> Result<ArrivalCounts, RunError> {
         let scenario = self.scenario();
         let window_s = match spec.policy {
@@ -103,7 +103,7 @@ impl Study {
         };
         let duration_s = scenario.duration.as_seconds();
         let waits = |entry: &&crate::scenario::ScenarioWorkload| entry.arrival.waits_for_answers();
-        // How many requests come depends on the plan: the plan is for the rate that the scenario gives.
+        // The number of requests depends on the plan, so plans are made for the rate in the scenario.
         if scenario.workloads.iter().any(|entry| waits(&entry)) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
             let count =
@@ -117,7 +117,7 @@ impl Study {
         Ok(ArrivalCounts { window_s, duration_s, arrivals })
     }
 
-    /// Refuses hand-overs for which no GPU ever has room.
+    /// Rejects hand-overs for which no GPU can ever have room.
     fn check_room(&self, spec: &ReplanSpec, rules: &dyn Rules) -> Result<(), RunError> {
         let restarts = matches!(spec.policy, Policy::Scratch | Policy::Matched | Policy::Sticky);
         if !restarts || spec.handover.mode == HandoverMode::Gap {
@@ -141,7 +141,7 @@ impl Study {
         Ok(())
     }
 
-    /// An error with the names of workloads.
+    /// Formats an error with the names of workloads in place of their indices.
     fn named(&self, error: &ReplanError) -> String {
         let text = error.to_string();
         match error {
@@ -154,27 +154,27 @@ impl Study {
     }
 }
 
-/// What became of the requests of plans that follow each other, and why.
+/// Counts of late requests under plans that follow each other, by cause.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
 pub struct Lateness {
-    /// Requests that arrived.
+    /// Number of requests that arrived.
     pub requests: u64,
-    /// Of these, the late ones: longer than the SLO, or failed.
+    /// Number of late requests: those that took longer than the SLO, or failed.
     pub late: u64,
-    /// Late ones that arrived while one server of their workload handed over to another.
+    /// Number of late requests that arrived while one server of their workload handed over to another.
     pub late_in_handover: u64,
-    /// Other late ones that arrived in a window with a higher rate than was planned for.
+    /// Number of other late requests that arrived in a window whose rate was above the planned one.
     pub late_by_forecast: u64,
-    /// All other late ones: what the plan itself leaves.
+    /// Number of all other late requests, which are due to the plan itself.
     pub late_by_plan: u64,
-    /// Windows of a workload in which requests arrived.
+    /// Number of windows of a workload in which requests arrived.
     pub windows: usize,
-    /// Of these, those with a smaller part of the requests in time than was asked for.
+    /// Number of these windows in which the attainment was below the target.
     pub windows_below: usize,
 }
 
-/// Sums windows up. `planned` are the rates that were planned for, each set from a time on, in s; `target_pct` is the
-/// part of the requests that shall be in time.
+/// Sums up the late requests of windows. `planned` holds the planned rates, each set with the time in s from which it
+/// applies; `target_pct` is the target attainment in percent.
 #[must_use]
 pub fn lateness(
     windows: &[RequestWindow],
@@ -208,7 +208,7 @@ pub fn lateness(
 }
 
 impl ReplannedStudy {
-    /// The rates that were planned for, each set from a time on, in s.
+    /// The planned rates, each set with the time in s from which it applies.
     #[must_use]
     pub fn planned(&self) -> Vec<(f64, Vec<f64>)> {
         let epochs = self.replanned.epochs.iter();
@@ -216,14 +216,14 @@ impl ReplannedStudy {
     }
 }
 
-/// Requests are judged in windows of a minute.
+/// The window in which attainment is judged: one minute.
 pub const JUDGED_WINDOW: Nanoseconds = Nanoseconds::new(60_000_000_000);
 
 impl Study {
-    /// Plans the scenario by its `[replan]` table and simulates the plans. `None` where it has none.
+    /// Plans the scenario by its `[replan]` table and simulates the plans. Returns `None` where it has no such table.
     ///
     /// # Errors
-    /// As [`Study::replan`] and [`Study::follow`].
+    /// Same as [`Study::replan`] and [`Study::follow`].
     pub fn replan_and_follow(
         &self,
         strategy: &dyn Strategy,
@@ -235,8 +235,8 @@ impl Study {
         Ok(Some((replanned, followed)))
     }
 
-    /// What a strategy has [`Study::run`] do: its plan, or, where the scenario has a `[replan]` table, plans that are made from
-    /// the load of the run.
+    /// Returns the course that [`Study::run`] takes for a strategy: its plan or, where the scenario has a `[replan]`
+    /// table, plans that are made from the load of the run.
     #[must_use]
     pub fn course(&self, strategy: &dyn Strategy) -> Course {
         match self.scenario().replan {
@@ -245,11 +245,11 @@ impl Study {
         }
     }
 
-    /// Simulates a plan, or plans by the `[replan]` table: the numbers alone.
+    /// Simulates a plan, or plans by the `[replan]` table, and returns the numbers only.
     ///
     /// # Errors
-    /// As [`Study::simulate`], [`Study::replan`] and [`Study::follow`]; plans follow load by built-in strategies alone, and where
-    /// the scenario has a `[replan]` table.
+    /// Same as [`Study::simulate`], [`Study::replan`] and [`Study::follow`]. Also when plans are to follow the load
+    /// with a strategy that is not built in, or in a scenario without a `[replan]` table.
     pub fn run(&self, course: &Course) -> Result<StrategyResult, RunError> {
         match course {
             Course::Plan(plan) => self.simulate(plan),
@@ -257,11 +257,11 @@ impl Study {
         }
     }
 
-    /// As [`Study::run`] for a result that is shown: with requests and arrivals as `logging` asks, or with what plans that follow
-    /// load did.
+    /// Same as [`Study::run`], for a result that is displayed: with the requests and arrivals that `logging` requests
+    /// or, for plans that follow the load, with the tables of their steps.
     ///
     /// # Errors
-    /// As [`Study::run`].
+    /// Same as [`Study::run`].
     pub fn run_in_full(
         &self,
         course: &Course,
@@ -289,14 +289,14 @@ impl Study {
     }
 }
 
-/// What a run does: one plan throughout, or plans that follow its load.
+/// The course of a run: one plan throughout, or plans that follow its load.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Course {
-    /// This plan.
+    /// A single plan for the whole run.
     Plan(Plan),
-    /// Plans by the `[replan]` table of the scenario, made anew for the load of each run.
+    /// Plans by the `[replan]` table of the scenario, made anew from the load of each run.
     Replan {
-        /// The strategy that makes them.
+        /// The name of the strategy that makes the plans.
         strategy: String,
     },
 }
@@ -312,14 +312,14 @@ impl Course {
     }
 }
 
-/// How requests arrive within an epoch: as in the study, at a steady rate.
+/// The arrivals within an epoch: as in the study, but at a steady rate.
 #[derive(Debug)]
 struct EpochTraffic<'a> {
     study: &'a Study,
     period_ms: f64,
 }
 
-/// The process of arrivals without what changes its rate. Recorded arrivals count as a Poisson process.
+/// Returns the arrival process without the changes of its rate. Recorded arrivals count as a Poisson process.
 fn steady(spec: &ArrivalSpec) -> ArrivalSpec {
     match spec {
         ArrivalSpec::Shaped { gaps, .. } | ArrivalSpec::Rates { gaps, .. } => steady(gaps),
@@ -333,7 +333,7 @@ fn steady(spec: &ArrivalSpec) -> ArrivalSpec {
                 arrival: steady(&part.arrival),
             };
             let parts: Vec<ArrivalPart> = parts.iter().map(part).collect();
-            // Poisson processes add up to one.
+            // A sum of Poisson processes is a Poisson process.
             if parts.iter().all(|part| part.arrival == ArrivalSpec::Poisson) {
                 return ArrivalSpec::Poisson;
             }

@@ -1,4 +1,4 @@
-//! Simulating the plans of a study.
+//! Simulates the plans of a study.
 
 use super::{RunError, Study};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow};
@@ -13,21 +13,21 @@ use crate::sim::{SimInput, check_run, simulate, simulate_collected};
 use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
 
-/// What a simulation leaves besides its summary.
+/// The optional outputs of a simulation besides its summary.
 #[derive(Debug, Default)]
 pub struct Logging<'d> {
     /// Every request, in a file of this folder.
     pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
-    /// What happened from one time to another, for [`crate::results::write_trace`].
+    /// The events between two times, for [`crate::results::write_trace`].
     pub trace: Option<(Nanoseconds, Nanoseconds)>,
-    /// What arrived for each workload, as the details of a [`StrategyResult`].
+    /// Statistics of each workload's arrivals, in the details of a [`StrategyResult`].
     pub arrivals: bool,
     /// Every request, in columns in memory, GPU by GPU.
     pub columns: Option<&'d mut Vec<RequestColumns>>,
 }
 
 impl Study {
-    /// Refuses a plan that cannot run; returns all that is wrong with one that can.
+    /// Rejects a plan that cannot run, and returns all violations of one that can.
     pub(super) fn legal(&self, plan: &Plan) -> Result<Vec<Violation>, RunError> {
         let violations = self.check(plan);
         if !violations.iter().any(Violation::is_structural) {
@@ -37,7 +37,7 @@ impl Study {
         Err(RunError::Illegal { strategy: plan.strategy.clone(), violations })
     }
 
-    /// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
+    /// Number of workloads whose requirements the plan does not meet, according to the predictor used for planning.
     fn predicted_violations(&self, plan: &Plan) -> Result<usize, RunError> {
         let violations = self.legal(plan)?;
         let refused = plan.infeasible.iter().map(|refused| refused.workload.as_str());
@@ -45,10 +45,10 @@ impl Study {
         Ok(broken.chain(refused).collect::<BTreeSet<&str>>().len())
     }
 
-    /// Refuses a plan that [`Study::simulate`] refuses, without simulating it.
+    /// Rejects every plan that [`Study::simulate`] rejects, without simulating it.
     ///
     /// # Errors
-    /// As [`Study::simulate`].
+    /// Same as [`Study::simulate`].
     pub fn check_run(&self, plan: &Plan) -> Result<(), RunError> {
         self.legal(plan)?;
         let simulated = self.all_simulated();
@@ -59,12 +59,12 @@ impl Study {
     /// its size.
     ///
     /// # Errors
-    /// When the plan cannot run (its shares exceed a GPU, say), or the engine refuses the arrivals.
+    /// When the plan cannot run (for example, its shares exceed a GPU), or the engine rejects the arrivals.
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
         self.collected(plan, false)
     }
 
-    /// The same, where arrivals may be counted.
+    /// Simulates a plan and summarises it, and counts the arrivals where requested.
     fn collected(&self, plan: &Plan, count_arrivals: bool) -> Result<StrategyResult, RunError> {
         let predicted_violations = self.predicted_violations(plan)?;
         let simulated = self.all_simulated();
@@ -85,10 +85,11 @@ impl Study {
         Ok(result.with_control(&actions, &windows, self.workloads()))
     }
 
-    /// As [`Study::simulate`], and keeps what is asked for besides; the second is the trace, GPU by GPU.
+    /// Same as [`Study::simulate`], and keeps the outputs that `logging` requests. The second value holds the traces,
+    /// GPU by GPU.
     ///
     /// # Errors
-    /// As [`Study::simulate`], and when the file of requests cannot be written.
+    /// Same as [`Study::simulate`], and when the file of requests cannot be written.
     pub fn simulate_logged(
         &self,
         plan: &Plan,
@@ -99,7 +100,7 @@ impl Study {
             return Ok((self.collected(plan, *arrivals)?, Vec::new()));
         }
         let predicted_violations = self.predicted_violations(plan)?;
-        // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
+        // Temporary files are created before the run, one for each GPU, because a sink cannot report a failure.
         let log = |gpu| match &logging.requests {
             Some((dir, _)) => RequestLog::new(dir, GpuId::new(gpu)).map(Some),
             None => Ok(None),
@@ -181,11 +182,11 @@ impl Study {
         StrategyResult { predicted_violations, ..result }
     }
 
-    /// Simulates a plan and says what became of each server in each window, in the order of the plan; empty
-    /// where the scenario has neither a controller nor faults.
+    /// Simulates a plan and returns the record of each server in each window, in the order of the plan; empty where the
+    /// scenario has neither a controller nor faults.
     ///
     /// # Errors
-    /// As [`Study::simulate`].
+    /// Same as [`Study::simulate`].
     pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
         self.legal(plan)?;
         let simulated = self.all_simulated();
@@ -193,7 +194,7 @@ impl Study {
         Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
     }
 
-    /// The tables of several simulated plans.
+    /// Makes the tables of several simulated plans.
     #[must_use]
     pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
         let comparison =

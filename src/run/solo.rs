@@ -1,4 +1,4 @@
-//! SLOs as multiples of the solo latency.
+//! Resolves SLOs that are multiples of the solo latency.
 
 use super::RunError;
 use crate::domain::ModelName;
@@ -6,8 +6,8 @@ use crate::predictor::{Member, Predictor};
 use crate::scenario::Scenario;
 use crate::units::{BatchSize, Milliseconds};
 
-/// The solo latency of a model in ms: load, execution and feedback of a batch of one request, alone on the GPU with all
-/// SMs. `None` for a model that the predictor does not know.
+/// Returns the solo latency of a model in ms: load, execution and feedback of a batch of one request, alone on the GPU
+/// with all SMs. `None` for a model that the predictor does not know.
 #[must_use]
 pub fn solo_latency_ms(predictor: &dyn Predictor, model: &ModelName) -> Option<f64> {
     let model = predictor.model_id(model)?;

@@ -1,4 +1,4 @@
-//! Where a predictor comes from: a profile that is fitted, or a file of coefficients.
+//! Loads predictors, either by fitting them to a profile or from a file of coefficients.
 
 use super::RunError;
 use crate::fit::{CoefficientsFile, FitData, PREDICTORS, fit_predictor};
@@ -7,30 +7,30 @@ use crate::profile::{self, profile_files};
 use crate::units::Dollars;
 use std::path::{Path, PathBuf};
 
-/// The predictor that a profile is fitted for where none is named.
+/// The predictor that is fitted to a profile by default.
 pub const DEFAULT_PREDICTOR: &str = "igniter";
 
-/// A predictor with what it was made from.
+/// A predictor with the inputs from which it was made.
 #[derive(Debug)]
 pub struct LoadedPredictor {
     /// The predictor.
     pub predictor: Box<dyn Predictor>,
-    /// Its coefficients, residuals and range of validity.
+    /// The coefficients, residuals and range of validity of the predictor.
     pub file: CoefficientsFile,
-    /// The texts that it was made from, with the names under which a manifest lists them.
+    /// The input texts, with the names under which a manifest lists them.
     pub inputs: Vec<(PathBuf, String)>,
 }
 
 /// Makes a predictor.
 ///
-/// `source` is the name of a GPU kind, the folder of a profile, or a `.json` file that `igniter fit`
-/// wrote. Without a name, a profile is fitted for [`DEFAULT_PREDICTOR`], and a file gives the predictor whose
-/// coefficients it holds. `price` replaces the price of the GPU kind. From a profile, a predictor is fitted to all that the
-/// folder holds.
+/// `source` is the name of a GPU kind, the folder of a profile, or a `.json` file written by `igniter fit`. If
+/// `predictor` is `None`, a profile is fitted for [`DEFAULT_PREDICTOR`], and a file gives the predictor whose
+/// coefficients it holds. `price` replaces the price of the GPU kind. With a profile, a predictor is fitted to all data
+/// in the folder.
 ///
 /// # Errors
-/// When there is no such predictor or source, the source cannot be used, or it is a file of another
-/// predictor's coefficients.
+/// When there is no such predictor or source, the source cannot be used, or the file holds the coefficients of another
+/// predictor.
 pub fn load_predictor(
     source: &str,
     predictor: Option<&str>,
@@ -69,11 +69,11 @@ pub fn load_predictor(
     Ok(LoadedPredictor { predictor, file, inputs })
 }
 
-/// Makes the predictor that plans are simulated with: by name from the profile of the plans, or from a file
-/// of coefficients. `plans` is the predictor of the plans, and `profile` where it came from.
+/// Makes the predictor for the simulation: by name, fitted to the profile of the plans, or from a file of coefficients.
+/// `plans` is the predictor used for planning, and `profile` is its source.
 ///
 /// # Errors
-/// When there is no such predictor, it cannot be used, or it is for another GPU kind.
+/// When there is no such predictor, the predictor cannot be used, or it is for another GPU kind.
 pub fn load_truth(
     truth: &str,
     profile: &str,
@@ -88,7 +88,7 @@ pub fn load_truth(
     same_kind(loaded, truth, plans)
 }
 
-/// Refuses a truth for another GPU kind than that of the plans.
+/// Rejects a simulation predictor for another GPU kind than that of the plans.
 pub(super) fn same_kind(
     loaded: LoadedPredictor,
     truth: &str,

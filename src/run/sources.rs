@@ -1,4 +1,4 @@
-//! What results were made from, as their manifest lists it.
+//! The inputs of results, as their manifest lists them.
 
 use crate::results::Manifest;
 use crate::scenario::{Scenario, shipped_text};
@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a study was made from.
+/// The inputs of a study.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StudySources {
-    /// Files, each once: the scenario and what it extends, then those that its arrivals read.
+    /// Files without duplicates: the scenario and the files that it extends, then those that its
+    /// arrivals read.
     pub files: Vec<PathBuf>,
-    /// The texts that predictors were made from, each once, with the names under which a manifest lists
-    /// them.
+    /// The input texts of predictors without duplicates, with the names under which a manifest
+    /// lists them.
     pub texts: Vec<(PathBuf, String)>,
 }
 
@@ -27,14 +28,14 @@ impl StudySources {
         }
     }
 
-    /// Adds a text once.
+    /// Adds a text unless it is already present.
     pub(crate) fn add_text(&mut self, text: &(PathBuf, String)) {
         if !self.texts.contains(text) {
             self.texts.push(text.clone());
         }
     }
 
-    /// Lists all of it in a manifest, with hashes.
+    /// Lists all files and texts in a manifest, with hashes.
     ///
     /// # Errors
     /// When a file can no longer be read.

@@ -1,4 +1,4 @@
-//! A scenario made ready to run.
+//! [`Study`]: a scenario that is ready to run.
 
 use super::catalogue::Profiles;
 use super::kind::{KindPredictors, KindSource, load_kind};
@@ -17,16 +17,16 @@ use crate::sim::{Noise, SimWorkload};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A scenario with its predictors: everything is checked, nothing has run.
+/// A scenario with its predictors. All inputs have been checked; nothing has run yet.
 #[derive(Debug)]
 pub struct Study {
     scenario: Scenario,
-    /// The files that the scenario was read from.
+    /// The files from which the scenario was read.
     files: Vec<PathBuf>,
     kinds: Vec<KindSource>,
     workloads: Vec<Workload>,
     sim_workloads: Vec<SimWorkload>,
-    /// Where each workload is, by its name.
+    /// The index of each workload, by its name.
     places: BTreeMap<WorkloadName, usize>,
     window: Window,
 }
@@ -41,10 +41,10 @@ impl Study {
         Self::of_document(Document::load(path)?, overrides, &Extensions::default())
     }
 
-    /// As [`Study::load`], from a document, with strategies and predictors of the caller's own.
+    /// Same as [`Study::load`], from a document, with the caller's own strategies and predictors.
     ///
     /// # Errors
-    /// As there.
+    /// Same as [`Study::load`].
     pub fn of_document(
         mut document: Document,
         overrides: &Overrides,
@@ -60,7 +60,7 @@ impl Study {
         Ok(Self::with_predictors(scenario, kinds)?.read_from(document.files()))
     }
 
-    /// As [`Study::load`], from a scenario that was read already.
+    /// Same as [`Study::load`], from a scenario that has already been read.
     ///
     /// # Errors
     /// When a profile or a predictor cannot be used, or no kind's profile has the model of a workload.
@@ -72,11 +72,12 @@ impl Study {
         Self::with_predictors(scenario, kinds)
     }
 
-    /// A study with predictors that were made already, one for each GPU kind of the scenario.
+    /// Makes a study with existing predictors, one for each GPU kind of the scenario.
     ///
     /// # Errors
-    /// When no kind's profile has the model of a workload (with `slo_x_solo`: the first kind's has not), two kinds are the
-    /// same, the times of the scenario leave nothing to measure, or errors are to be drawn for a predictor without uncertainty.
+    /// When no kind's profile has the model of a workload (with `slo_x_solo`: when the first kind's profile lacks it),
+    /// two kinds are the same, the times of the scenario leave nothing to measure, or prediction errors are to be drawn
+    /// for a predictor without uncertainty.
     pub fn with_predictors(
         mut scenario: Scenario,
         predictors: Vec<KindPredictors>,
@@ -106,10 +107,11 @@ impl Study {
         Ok(study)
     }
 
-    /// Some kind must know each model, in plan and simulation; the options must be in their ranges.
+    /// Checks that some kind knows each model, both for planning and for simulation, and that the options are in their
+    /// ranges.
     fn check_models(&self) -> Result<(), RunError> {
         for kind in &self.kinds {
-            // Options and what they ask of the predictor.
+            // This checks the options and what they require of the predictor.
             PlanRequest::with_options(&[], kind.source(), self.scenario.plan)?;
         }
         for workload in &self.workloads {
@@ -133,14 +135,15 @@ impl Study {
         Ok(())
     }
 
-    /// The same study, whose scenario was read from these files.
+    /// Records the files from which the scenario was read.
     #[must_use]
     pub fn read_from(mut self, files: &[PathBuf]) -> Self {
         self.files = files.to_vec();
         self
     }
 
-    /// Where the noise of a workload is to be that of the profile, each kind that can run its model must have it.
+    /// Checks that each kind that can run a workload's model has measured noise for it, where the workload takes its
+    /// noise from the profile.
     fn check_noise(&self) -> Result<(), RunError> {
         for (kind, gpu) in self.kinds.iter().zip(&self.scenario.gpus) {
             let simulated = kind.simulated();
@@ -171,13 +174,13 @@ impl Study {
         &self.scenario
     }
 
-    /// The predictors that make plans, one for each GPU kind.
+    /// The predictors used for planning, one for each GPU kind.
     #[must_use]
     pub fn predictors(&self) -> Vec<&dyn Predictor> {
         self.kinds.iter().map(|kind| kind.source()).collect()
     }
 
-    /// The same, to be shared with other studies.
+    /// The predictors of each GPU kind, to be shared with other studies.
     #[must_use]
     pub fn shared_predictors(&self) -> Vec<KindPredictors> {
         self.kinds.iter().map(|kind| kind.predictors.clone()).collect()
@@ -195,8 +198,8 @@ impl Study {
         self.kinds[0].simulated()
     }
 
-    /// What plans are simulated with, where that is not the predictor that makes them. Errors are those on the
-    /// first GPU kind.
+    /// The predictor that plans are simulated with, where it differs from the one used for planning. The prediction
+    /// errors are those on the first GPU kind.
     #[must_use]
     pub fn truth(&self) -> Option<Truth> {
         let kind = self.kinds.first()?;
@@ -214,7 +217,7 @@ impl Study {
         })
     }
 
-    /// The files and texts that it was made from.
+    /// The files and texts from which the study was made.
     #[must_use]
     pub fn sources(&self) -> StudySources {
         let mut sources = StudySources { files: self.files.clone(), texts: Vec::new() };
@@ -228,7 +231,7 @@ impl Study {
         sources
     }
 
-    /// Notes in the manifest of results what they were made from, and by which seed.
+    /// Records in a manifest the sources, the seed and the scenario of the results.
     ///
     /// # Errors
     /// When a file that was read can no longer be read.
@@ -246,17 +249,17 @@ impl Study {
         &self.workloads
     }
 
-    /// Its workloads with arrivals and servers.
+    /// The workloads with their arrivals and servers.
     pub(super) fn sim_workloads(&self) -> &[SimWorkload] {
         &self.sim_workloads
     }
 
-    /// Where a workload is among the scenario's.
+    /// The index of a workload in the scenario.
     pub(super) fn place_of(&self, workload: &Workload) -> Option<usize> {
         self.places.get(&workload.name).copied()
     }
 
-    /// The first GPU kind; the only one, of most scenarios.
+    /// The first GPU kind, which in most scenarios is the only one.
     #[must_use]
     pub fn kind(&self) -> &GpuKind {
         self.kinds[0].source().kind()
@@ -268,7 +271,7 @@ impl Study {
         self.kinds.iter().map(|kind| kind.source().kind()).collect()
     }
 
-    /// The one GPU kind with its workloads as a planner sees them; `None` where there are several kinds.
+    /// The planning request for the only GPU kind; `None` where there are several kinds.
     #[must_use]
     pub fn request(&self) -> Option<PlanRequest<'_>> {
         let [kind] = self.kinds.as_slice() else { return None };
@@ -281,7 +284,7 @@ impl Study {
             .with_traffic(self)
     }
 
-    /// Lets a strategy plan the scenario: on its GPU kind, or the cheapest over several.
+    /// Plans the scenario with a strategy: on its GPU kind or, with several kinds, the cheapest plan.
     #[must_use]
     pub fn plan(&self, strategy: &dyn Strategy) -> Plan {
         match self.request() {
@@ -290,7 +293,7 @@ impl Study {
         }
     }
 
-    /// Lets a strategy plan the scenario on each GPU kind alone and mixed.
+    /// Plans the scenario with a strategy on each GPU kind alone and on a mix of them.
     #[must_use]
     pub fn plan_kinds(&self, strategy: &dyn Strategy) -> KindPlans {
         let (predictors, options) = (self.predictors(), self.scenario.plan);
@@ -298,9 +301,9 @@ impl Study {
             .expect("models and options were checked when the study was made")
     }
 
-    /// What to expect of a plan without simulating it: for each workload the part of its requests within the SLO, by
-    /// the analysis of [`crate::plan::queueing`]. With `reasons`, also what other shares and numbers of replicas would
-    /// give.
+    /// Forecasts the attainment of a plan without simulating it: for each workload, the part of its requests that are
+    /// answered within the SLO, by the analysis of [`crate::plan::queueing`]. With `reasons`, also forecasts what other
+    /// shares and numbers of replicas would give.
     #[must_use]
     pub fn forecast(&self, plan: &Plan, reasons: bool) -> Vec<Forecast> {
         let mut forecasts: Vec<Forecast> = Vec::new();
@@ -320,28 +323,28 @@ impl Study {
         forecasts
     }
 
-    /// The same study with another seed.
+    /// Returns the same study with another seed.
     ///
     /// # Errors
-    /// As [`Study::with_predictors`].
+    /// Same as [`Study::with_predictors`].
     pub fn reseeded(&self, seed: u64) -> Result<Self, RunError> {
         let scenario = Scenario { seed, ..self.scenario.clone() };
         Self::with_predictors(scenario, self.shared_predictors())
     }
 
-    /// The stretch of a run that counts.
+    /// The measurement window of a run.
     #[must_use]
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// Everything that is wrong with a plan.
+    /// Returns every violation of a plan.
     #[must_use]
     pub fn check(&self, plan: &Plan) -> Vec<Violation> {
         check_plan_on_kinds(plan, &self.workloads, &self.predictors(), &self.scenario.plan)
     }
 
-    /// Reads a plan and refuses one that cannot run.
+    /// Reads a plan and rejects one that cannot run.
     ///
     /// # Errors
     /// When the file cannot be read, or the plan is structurally wrong for this scenario.
@@ -351,10 +354,10 @@ impl Study {
         Ok(plan)
     }
 
-    /// As [`Study::read_plan`], of several files of the artifact's format too.
+    /// Same as [`Study::read_plan`], but also accepts several files in the format of the iGniter artifact.
     ///
     /// # Errors
-    /// As [`Study::read_plan`].
+    /// Same as [`Study::read_plan`].
     pub fn read_plans(&self, paths: &[PathBuf]) -> Result<Plan, RunError> {
         let plan = read_plans(paths, &self.kinds(), &self.workloads)?;
         self.legal(&plan)?;

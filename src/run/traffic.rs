@@ -1,4 +1,4 @@
-//! A study as planners see it: how its requests arrive, what its servers are like, and what becomes of a plan.
+//! Presents a study to planners: its arrivals, the traits of its servers, and trial runs of a plan.
 
 use super::Study;
 use crate::arrivals::ArrivalSpec;
@@ -14,12 +14,12 @@ use crate::sim::{
 };
 use crate::units::Nanoseconds;
 
-/// Draws for planning come from seeds from here on, trials from the other constant on: far away from those that
-/// people choose, and from each other.
+/// Base seed of draws for planning; [`TRIALS`] is that of trial runs. Both are far from the seeds that people choose,
+/// and from each other.
 const DRAWS: u64 = 0x706c_616e_0000_0000;
 const TRIALS: u64 = 0x7472_6961_6c00_0000;
 
-/// The seed of a draw for planning.
+/// Returns the seed of a draw for planning.
 pub(super) const fn draws_seed(number: u64) -> u64 {
     DRAWS + number
 }
@@ -109,10 +109,10 @@ impl Traffic for Study {
     }
 }
 
-/// Arrivals that are drawn at a time.
+/// Number of arrivals that are drawn at a time.
 const BLOCK: usize = 65_536;
 
-/// How requests arrive, as planners tell them apart.
+/// Classifies an arrival process for planners.
 fn arrivals(spec: &ArrivalSpec) -> ArrivalModel {
     if spec.waits_for_answers() {
         return ArrivalModel::Unplannable(
@@ -127,7 +127,7 @@ fn arrivals(spec: &ArrivalSpec) -> ArrivalModel {
     }
 }
 
-/// Whether another seed gives other arrivals.
+/// Returns whether another seed gives other arrivals.
 fn luck(spec: &ArrivalSpec) -> Luck {
     match spec {
         ArrivalSpec::Constant => Luck::None,
@@ -181,7 +181,7 @@ impl Study {
             max_batch: entry.batching.max_batch,
             batch_overhead_ms: server.batch_overhead.get(),
             row_overhead_ms: server.row_overhead.get(),
-            // The least that a request waits outside of the instances: nobody else is on the path.
+            // This is the minimum time of a request outside of the instances, when no other request is on the path.
             request_overhead_ms: server.request_overhead.get() + server.request_serial.get(),
             noise_cv,
             not_analysed,
@@ -189,7 +189,7 @@ impl Study {
     }
 }
 
-/// Counts the requests that are late.
+/// Counts the late requests of each workload.
 struct Late<'s> {
     slos: &'s [Nanoseconds],
     window: Window,

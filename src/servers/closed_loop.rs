@@ -1,4 +1,4 @@
-//! One published row as a closed loop of clients.
+//! Simulates one published row as a closed loop of clients.
 
 use super::constants::PublishedServer;
 use super::curve::{NAME, OfflineCurve};
@@ -15,13 +15,13 @@ use crate::sim::{
 use crate::stats::percentile;
 use crate::units::{BatchSize, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits, UnitError};
 
-/// How much the time of a request outside of the server varies: coefficient of variation of the part that keeps nobody
-/// waiting.
+/// Coefficient of variation of the time that a request spends outside of the server, of the part that does not make
+/// other requests wait.
 const OUTSIDE_CV: f64 = 0.5;
 /// The shortest queue delay of Triton, one microsecond, in ms.
 const SHORTEST_DELAY_MS: f64 = 1e-3;
 
-/// What a simulated row shows.
+/// The measures of one simulated row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SimulatedRow {
     pub rps: f64,
@@ -88,7 +88,8 @@ pub(super) fn closed_loop(
             ..ServerSpec::default()
         },
     }];
-    // What published rows of so many clients take, within a factor of two: the rate of full batches or of one client's.
+    // The duration follows from a guess of the throughput, which is within a factor of two of published rows with so
+    // many clients: the rate of full batches, or of one batch of all clients in the time of the smallest.
     let duration_s = requests / guess_rps(section, server, clients);
     let input = SimInput {
         plan: &plan,
@@ -112,7 +113,7 @@ pub(super) fn closed_loop(
     Ok(outcome.gpus[0].sink.summary(duration_s))
 }
 
-/// Requests per second of batches as large as the clients allow, without anything else.
+/// Returns the requests per second of batches as large as the clients allow, without any other cost.
 fn guess_rps(section: &Section, server: &PublishedServer, clients: u32) -> f64 {
     let most = f64::from(clients.min(server.max_batch * server.instances));
     let slowest = section.offline.iter().map(|o| o.batch / o.execution_ms);
@@ -121,10 +122,10 @@ fn guess_rps(section: &Section, server: &PublishedServer, clients: u32) -> f64 {
     1000.0 * best.min(one)
 }
 
-/// Keeps what a summary needs of each request.
+/// Collects the records of requests for a summary.
 #[derive(Debug, Default)]
 struct Requests {
-    /// (Sent, taken from the queue, back from the GPU, answered, requests of its batch).
+    /// The time of completion and the record of each request.
     seen: Vec<(Nanoseconds, RequestRecord)>,
 }
 
@@ -157,7 +158,7 @@ impl Requests {
     }
 }
 
-/// How many batches these requests were in.
+/// Returns the number of batches that these requests were in.
 fn mean_inverse(records: &[&RequestRecord]) -> f64 {
     records.iter().map(|r| 1.0 / f64::from(r.batch_size)).sum()
 }

@@ -1,22 +1,22 @@
-//! What a simulation needs beside the offline table, for each published page.
+//! The constants that a simulation needs beside the offline table, for each published page.
 
 use super::{Section, ServersError};
 use crate::sim::TritonRelease;
 use serde::{Deserialize, Serialize};
 
-/// Those that come with the program: fitted to published online tables by `igniter servers --fit`.
+/// The built-in constants, fitted to published online tables by `igniter servers --fit`.
 const BUILT_IN: &str = include_str!("constants.toml");
 
-/// The constants of the servers of a published page, or of several.
+/// The constants of the servers of one published page, or of several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constants {
-    /// Sections whose name has all of these words are of this page.
+    /// The words that identify the sections of this page: the names of its sections contain all of them.
     pub page: Vec<String>,
-    /// Whose batcher (`[batching] triton`).
+    /// The Triton release whose batcher is simulated (`[batching] triton`).
     pub triton: String,
-    /// Whether an instance that takes a batch takes those formed behind it, too, while they fit: with a queue delay,
-    /// however short.
+    /// Whether an instance that takes a batch also takes the batches formed behind it, as long as they fit. This needs
+    /// a queue delay, however short.
     #[serde(default)]
     pub merges: bool,
     /// Whether all instances share a thread, as those of Triton's TensorRT backend do: one batch executes at a time.
@@ -25,13 +25,13 @@ pub struct Constants {
     /// Whether the engine runs a batch as one of the next power of two rows, as TensorRT's do in published tables.
     #[serde(default)]
     pub pads: bool,
-    /// Model instances where the tables do not say how many.
+    /// Number of model instances where the tables do not state it.
     #[serde(default = "one")]
     pub instances: u32,
-    /// The largest batch in requests, where it is smaller than the tables say.
+    /// The largest batch in requests, where it is smaller than in the tables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_batch: Option<u32>,
-    /// Where these are from.
+    /// The source of the constants.
     #[serde(default)]
     pub source: String,
     /// The fitted numbers.
@@ -42,38 +42,40 @@ fn one() -> u32 {
     1
 }
 
-/// The numbers that online tables determine. The unit of the first three is the *copy*: what one request more adds to the
-/// input copy of a static batch (to the client's latency, where no parts are published), in ms.
+/// The numbers that are fitted to online tables. The unit of `gather`, `serial` and `latency` is the *copy*: the time
+/// in ms that one more request adds to the input copy of a static batch (to the client's latency, where no parts are
+/// published).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fitted {
-    /// What gathering the tensors of one request takes on the instance, in copies: a dynamic batch comes in as many
-    /// pieces as it has requests.
+    /// Time to gather the tensors of one request on the instance, in copies: a dynamic batch arrives in as many pieces
+    /// as it has requests.
     pub gather: f64,
-    /// What one request takes on the instance beside that, whatever its size, in ms: each of a batch is handed over and
-    /// answered by itself.
+    /// Further time per request on the instance, whatever its size, in ms: each request of a batch is handed over and
+    /// answered separately.
     pub request_ms: f64,
-    /// How long one request keeps the path between clients and server busy, in copies.
+    /// Time for which one request occupies the path between clients and server, in copies.
     pub serial: f64,
-    /// How long it takes there beside that, in copies.
+    /// Further time of a request on that path, in copies.
     pub latency: f64,
-    /// The part of that path's time that does not depend on the tensor's size, in times that a lone request spends outside
-    /// of the server.
+    /// The part of the path's time that does not depend on the size of the tensor, in units of the time that a lone
+    /// request spends outside of the server.
     pub protocol: f64,
-    /// What each batch takes more than a static one, in ms, since others run beside it.
+    /// Additional time of each batch compared to a static one, in ms, because other batches run beside it.
     pub shared_ms: f64,
-    /// How many times as long a batch of a model that keeps the GPU busy takes while a second instance executes.
+    /// Factor by which the execution time of a batch grows while a second instance executes, for a model that keeps the
+    /// GPU busy.
     pub slowdown: f64,
-    /// The part of the published times of static batches that executes; 1 where parts are published.
+    /// The part of the published times of static batches that is execution; 1 where parts are published.
     pub execution: f64,
 }
 
-/// Where no lone request's time outside of the server is published, in ms.
+/// Time of a lone request outside of the server where none is published, in ms.
 const OUTSIDE_MS: f64 = 0.3;
-/// Copies of small batches: beyond, they leave the processor's cache.
+/// Largest batch size that counts as small for copies: copies of larger batches do not stay in the processor's cache.
 const SMALL: f64 = 4.0;
 
-/// What a section becomes with the constants of its page.
+/// The simulated server of a section: its tables combined with the constants of its page.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct PublishedServer {
     pub gather_ms: f64,
@@ -91,7 +93,7 @@ pub(super) struct PublishedServer {
 }
 
 impl PublishedServer {
-    /// One that adds nothing to what an offline table says.
+    /// Returns a server that adds nothing to the offline table.
     #[cfg(test)]
     pub(super) fn for_tests() -> Self {
         Self {
@@ -117,7 +119,7 @@ struct File {
 }
 
 impl Constants {
-    /// Those that come with the program, in the order in which pages are looked up.
+    /// Returns the built-in constants, in the order in which pages are looked up.
     ///
     /// # Panics
     /// Never: a test reads them.
@@ -126,10 +128,10 @@ impl Constants {
         Self::parse(BUILT_IN).expect("a test reads them")
     }
 
-    /// Reads what [`Self::written`] writes.
+    /// Parses a file that [`Self::written`] wrote.
     ///
     /// # Errors
-    /// When it is no such file, or a number is out of its range.
+    /// When the text is not such a file, or a number is out of its range.
     pub fn parse(text: &str) -> Result<Vec<Self>, ServersError> {
         let bad = |why: String| ServersError::Table(format!("constants of servers: {why}"));
         let file: File = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
@@ -158,7 +160,7 @@ impl Constants {
         Ok(file.page)
     }
 
-    /// The file of these constants.
+    /// Returns these constants as the text of a file.
     ///
     /// # Panics
     /// Never: they are plain numbers and words.
@@ -168,7 +170,7 @@ impl Constants {
         format!("# Constants of published servers, fitted by `igniter servers --fit`.\n\n{text}")
     }
 
-    /// The first whose words are all in the name of the section.
+    /// Finds the first page whose words are all in the name of the section.
     #[must_use]
     pub fn find<'c>(pages: &'c [Self], section: &Section) -> Option<&'c Self> {
         pages.iter().find(|page| page.page.iter().all(|word| section.name.contains(word.as_str())))
@@ -183,13 +185,13 @@ impl Constants {
         })
     }
 
-    /// The server of a section.
+    /// Returns the simulated server of a section.
     pub(super) fn server(&self, section: &Section) -> Result<PublishedServer, ServersError> {
         let f = &self.fitted;
         let copy_ms = copy_ms(section);
         let outside_ms = section.offline[0].outside_ms.unwrap_or(OUTSIDE_MS);
-        // A model that waits for its host leaves the GPU to the others: the less of its time grows with the batch, the
-        // less its instances slow each other.
+        // A model that waits for its host leaves the GPU to the other instances: the less of its time grows with the
+        // batch, the less its instances slow each other down.
         let busy = super::curve::OfflineCurve::proportional(section).sqrt();
         Ok(PublishedServer {
             gather_ms: f.gather * copy_ms + f.request_ms,
@@ -208,9 +210,9 @@ impl Constants {
     }
 }
 
-/// What one request more adds to the input copy of a small static batch, in ms: a measure of the tensor's size and of the
-/// host's speed in one. At least half of what it adds on average up to the largest batch, as some tables are rounded to
-/// 0.1 ms.
+/// Returns the time that one more request adds to the input copy of a small static batch, in ms: a combined measure of
+/// the tensor's size and of the host's speed. It is at least half of the average addition up to the largest batch, as
+/// some tables are rounded to 0.1 ms.
 fn copy_ms(section: &Section) -> f64 {
     let time = |o: &super::Offline| o.input_ms.unwrap_or(o.execution_ms);
     let [first, .., last] = section.offline.as_slice() else { return 0.0 };

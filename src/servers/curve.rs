@@ -1,4 +1,4 @@
-//! What an offline table says of a model, as a predictor that the engine can ask.
+//! The offline table of a model as a predictor for the engine.
 
 use super::constants::PublishedServer;
 use super::{Section, ServersError};
@@ -6,27 +6,27 @@ use crate::domain::{GpuKind, GpuKindName, ModelId, ModelName};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use crate::units::{BatchSize, Bytes, Dollars, Megahertz, SmUnits, UnitError, Watts};
 
-/// The name of the one GPU kind, model and workload of a simulation.
+/// The name of the only GPU kind, model and workload of a simulation.
 pub(super) const NAME: &str = "published";
-/// Two times of an offline table that differ by less than this are one plateau.
+/// Two times of an offline table that differ by less than this part form a plateau.
 const PLATEAU: f64 = 0.05;
-/// Where the time grows by more than this up to a plateau, all batches in between take as long as the plateau.
+/// If the time grows by more than this factor up to a plateau, all batch sizes in between take as long as the plateau.
 const STEP: f64 = 1.3;
 
-/// The execution time of each batch size: between measured sizes on straight lines, and on plateaus where the engine pads
-/// batches to the next size that it was built for.
+/// The execution time of each batch size. Times between measured sizes are interpolated linearly, or lie on plateaus
+/// where the engine pads batches to the next size for which it was built.
 #[derive(Debug, Clone)]
 pub(super) struct OfflineCurve {
     kind: GpuKind,
     models: [ModelName; 1],
     /// (Requests, ms), by size.
     points: Vec<(f64, f64)>,
-    /// Rows of one request where a batch runs as one of the next power of two rows.
+    /// Number of rows of one request, where a batch is padded to the next power of two rows.
     pads_to: Option<f64>,
 }
 
 impl OfflineCurve {
-    /// The static batches of a section on a server.
+    /// Makes the curve from the static batches of a section on a server.
     pub(super) fn of(section: &Section, server: &PublishedServer) -> Result<Self, ServersError> {
         let unit = |source: UnitError| ServersError::Unit { section: section.name.clone(), source };
         let kind = GpuKind {
@@ -54,7 +54,7 @@ impl OfflineCurve {
         })
     }
 
-    /// The time of a batch in ms.
+    /// Returns the time of a batch in ms.
     fn time_ms(&self, batch: f64) -> f64 {
         let batch = match self.pads_to {
             Some(rows) => libm::exp2((libm::log2(batch * rows) - 1e-9).ceil()) / rows,
@@ -73,8 +73,8 @@ impl OfflineCurve {
         time_before + (time - time_before) * (batch - size_before) / (size - size_before)
     }
 
-    /// The part of the longest measured time that is in proportion to the batch size, 0 to 1: what the GPU, not the host,
-    /// has to do.
+    /// Returns the part of the longest measured time that is proportional to the batch size, from 0 to 1: the work of
+    /// the GPU, not of the host.
     pub(super) fn proportional(section: &Section) -> f64 {
         let (Some(first), Some(last)) = (section.offline.first(), section.offline.last()) else {
             return 1.0;
@@ -85,7 +85,8 @@ impl OfflineCurve {
     }
 }
 
-/// Adds the beginnings of plateaus: an engine that was built for certain sizes runs a smaller batch as the next of them.
+/// Adds the beginnings of plateaus: an engine that was built for certain batch sizes runs a smaller batch as the next
+/// of these sizes.
 fn padded(measured: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let mut points = Vec::with_capacity(measured.len());
     for (i, point) in measured.iter().enumerate() {

@@ -5,8 +5,9 @@ use super::constants::Fitted;
 use super::{Constants, Section, Servers, ServersError, compare};
 use rayon::prelude::*;
 
-/// A round of a fit: how many rows of a section are looked at, spread over the numbers of clients, how many requests each
-/// simulation has, how often all rows may be simulated, and how many sets of rules come into the next round.
+/// A round of a fit: the number of rows per section, spread over the numbers of clients; the number of requests per
+/// simulation; the maximum number of times that all rows are simulated; and the number of rule sets that are kept for
+/// the next round.
 struct Round {
     rows: usize,
     requests: f64,
@@ -14,20 +15,21 @@ struct Round {
     kept: usize,
 }
 
-/// How many requests each client sends beside these.
+/// Number of additional requests per client.
 const ROUND_TRIPS: f64 = 8.0;
-/// All rules are tried a little, the better ones longer.
+/// The rounds of a fit: all rules are tried briefly, the better ones longer.
 const ROUNDS: [Round; 3] = [
     Round { rows: 6, requests: 200.0, evaluations: 30, kept: 3 },
     Round { rows: 8, requests: 600.0, evaluations: 50, kept: 1 },
     Round { rows: 12, requests: 1200.0, evaluations: 120, kept: 1 },
 ];
-/// How strongly numbers that the rows do not determine stay where they start: the loss of one unit of the logarithm.
+/// Strength with which numbers that the rows do not determine stay near their start: the loss of one unit of the
+/// logarithm.
 const PRIOR: f64 = 0.002;
-/// How much an error of P99 counts beside one of the mean latency.
+/// Weight of an error of P99 relative to one of the mean latency.
 const WEIGHT_OF_P99: f64 = 0.5;
 
-/// Refits the constants of every page to those of the sections that are of it. Pages without sections stay as they are.
+/// Refits the constants of every page to the sections that belong to it. Pages without sections stay unchanged.
 ///
 /// # Errors
 /// When a simulation fails.
@@ -45,8 +47,8 @@ pub fn fit_pages(
         .collect()
 }
 
-/// Each third of the sections of a page, with constants that are fitted to the two other thirds. A section that is alone on
-/// its page gets the constants of the last page, which is for any.
+/// Compares each third of the sections of a page with constants that are fitted to the other two thirds. A section that
+/// is alone on its page gets the constants of the last page, which accepts any section.
 ///
 /// # Errors
 /// When a simulation fails.
@@ -76,7 +78,7 @@ fn usable_of(section: &Section, page: &Constants, pages: &[Constants]) -> bool {
     section.unusable().is_none() && Constants::find(pages, section).is_some_and(|p| p == page)
 }
 
-/// Where fits begin: the published constants do not depend on those before.
+/// The start of every fit, so that the published constants do not depend on earlier ones.
 const START: Fitted = Fitted {
     gather: 3.0,
     request_ms: 0.02,
@@ -87,11 +89,11 @@ const START: Fitted = Fitted {
     slowdown: 2.0,
     execution: 1.0,
 };
-/// The same for pages whose offline tables have the client's latency only: it holds the network, too.
+/// The start for pages whose offline tables have only the client's latency, which includes the network.
 const START_WITHOUT_PARTS: Fitted =
     Fitted { gather: 0.2, serial: 0.2, latency: 1.0, execution: 0.7, ..START };
 
-/// The constants of a page: the rules under which its numbers fit best, and these numbers.
+/// Fits the constants of a page: the rules under which its numbers fit best, and these numbers.
 fn fit_page(page: &Constants, sections: &[&Section]) -> Result<Constants, ServersError> {
     let Some(first) = sections.first() else { return Ok(page.clone()) };
     let fitted = if first.has_parts() { START } else { START_WITHOUT_PARTS };
@@ -112,8 +114,8 @@ fn fit_page(page: &Constants, sections: &[&Section]) -> Result<Constants, Server
     Ok(Constants { fitted: rounded(best.fitted), ..best })
 }
 
-/// What servers may do and tables do not say: whose batcher they have, whether one batch executes at a time, and whether
-/// engines pad batches.
+/// Returns all combinations of the properties of servers that tables do not state: the release of their batcher,
+/// whether one batch executes at a time, and whether engines pad batches.
 fn rules(page: &Constants, several_instances: bool) -> Vec<Constants> {
     let mut all = Vec::new();
     for (triton, merges) in [("24.10", false), ("24.10", true), ("21.12", false), ("21.12", true)] {
@@ -128,7 +130,8 @@ fn rules(page: &Constants, several_instances: bool) -> Vec<Constants> {
     all
 }
 
-/// The loss, and `page` with the numbers that fit best under its rules; the search starts at its numbers.
+/// Returns the loss, and `page` with the numbers that fit best under its rules. The search starts at the numbers of
+/// `page`.
 fn fit_numbers(
     page: &Constants,
     sections: &[&Section],
@@ -158,10 +161,10 @@ fn fit_numbers(
                     + WEIGHT_OF_P99 * off(found.p99_ms, online.p99_ms))
             })
             .collect::<Result<_, ServersError>>()?;
-        // In order, so that the sum is the same on any number of threads.
+        // The sum is taken in order, so that it is the same on any number of threads.
         Ok(losses.iter().sum::<f64>() / losses.len() as f64)
     };
-    // Numbers that no row can tell stay as they are.
+    // Numbers that no row can determine stay unchanged.
     let all = coordinates(page.fitted);
     let told = |i: &usize| match i {
         6 => !page.shared_thread,
@@ -185,7 +188,7 @@ fn fit_numbers(
     Ok((loss, Constants { fitted: of_coordinates(&whole(&best)), ..page.clone() }))
 }
 
-/// Logarithms, so that every number stays positive.
+/// Returns the logarithms of the numbers, so that every number stays positive in the search.
 fn coordinates(f: Fitted) -> Vec<f64> {
     let numbers = [
         f.gather,
@@ -214,7 +217,7 @@ fn of_coordinates(x: &[f64]) -> Fitted {
     }
 }
 
-/// Three digits are more than the rows determine.
+/// Rounds the numbers to three digits, which is more than the rows determine.
 fn rounded(f: Fitted) -> Fitted {
     let digits = |x: f64| {
         if x <= 0.0 {

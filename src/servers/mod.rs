@@ -1,13 +1,14 @@
 //! Published tables of Triton servers, compared with simulations.
 //!
-//! NVIDIA's DeepLearningExamples publish, for many models, what a server does with static batches of one client (*offline*)
-//! and with 1 to 256 clients whose requests the server batches (*online*). [`compare`] takes the execution time of each
-//! batch size and the copies from the offline table of a model, simulates each row of its online table as a closed loop, and
-//! compares throughput, mean and P99 latency. Of an online row it uses the number of clients alone.
+//! NVIDIA's DeepLearningExamples publish, for many models, the performance of a server with static batches of one
+//! client (*offline*) and with 1 to 256 clients whose requests the server batches (*online*). [`compare`] takes the
+//! execution time of each batch size and the copies from the offline table of a model, simulates each row of its online
+//! table as a closed loop, and compares throughput, mean and P99 latency. The number of clients is the only input from
+//! an online row.
 //!
-//! What an offline table cannot show (how the path between clients and server fills, how tensors are gathered, how two
-//! instances disturb each other) is in the [`Constants`] of each page. [`fit_pages`] fits them to online tables, and
-//! [`cross_validate`] scores them on sections that the fit did not see.
+//! The [`Constants`] of each page hold what an offline table cannot show: how the path between clients and server
+//! fills, how tensors are gathered, and how two instances disturb each other. [`fit_pages`] fits them to online tables,
+//! and [`cross_validate`] scores them on sections that the fit did not see.
 
 mod closed_loop;
 mod constants;
@@ -24,19 +25,19 @@ use closed_loop::closed_loop;
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// Why a table cannot be compared.
+/// The reasons why a table cannot be compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServersError {
-    /// A file cannot be read, or a value in it not be used.
+    /// A file cannot be read, or contains an invalid value.
     #[error("{0}")]
     Table(String),
-    /// A number of a table is no time or size.
+    /// A number in a table is not a valid time or size.
     #[error("section {section:?}: {source}")]
     Unit {
         /// The section.
         section: String,
-        /// Why.
+        /// The cause.
         source: UnitError,
     },
     /// A simulation fails.
@@ -44,7 +45,7 @@ pub enum ServersError {
     Simulation {
         /// The section.
         section: String,
-        /// Why.
+        /// The cause.
         why: String,
     },
 }
@@ -52,39 +53,39 @@ pub enum ServersError {
 /// A published row beside its simulation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComparedRow {
-    /// The words of the page whose constants are used.
+    /// The words that identify the page whose constants are used.
     pub page: String,
     /// The section of the tables.
     pub section: String,
-    /// Clients.
+    /// Number of clients.
     pub clients: u32,
     /// Requests per second, as published.
     pub published_rps: f64,
-    /// What `perf_analyzer` would publish of the simulation: see [`as_counted`].
+    /// The throughput that `perf_analyzer` would report for the simulation: see [`as_counted`].
     pub simulated_rps: f64,
     /// Answers per second of the simulation.
     pub answered_rps: f64,
-    /// Mean latency in ms.
+    /// Published mean latency in ms.
     pub published_mean_ms: f64,
-    /// The simulated one.
+    /// The simulated counterpart.
     pub simulated_mean_ms: f64,
-    /// 99th percentile of latency in ms.
+    /// Published 99th percentile of latency in ms.
     pub published_p99_ms: f64,
-    /// The simulated one.
+    /// The simulated counterpart.
     pub simulated_p99_ms: f64,
-    /// Mean time in the server's queue in ms, where published.
+    /// Published mean time in the server's queue in ms, where available.
     pub published_queue_ms: Option<f64>,
-    /// The simulated one.
+    /// The simulated counterpart.
     pub simulated_queue_ms: f64,
-    /// Mean time outside of the server in ms, where published.
+    /// Published mean time outside of the server in ms, where available.
     pub published_outside_ms: Option<f64>,
-    /// The simulated one.
+    /// The simulated counterpart.
     pub simulated_outside_ms: f64,
     /// Requests per simulated batch.
     pub simulated_batch: f64,
 }
 
-/// Mean absolute error and bias of one quantity in percent of the published value.
+/// The mean absolute error and bias of one quantity, in percent of the published value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Deviation {
     /// Mean absolute error.
@@ -93,14 +94,14 @@ pub struct Deviation {
     pub bias_pct: f64,
 }
 
-/// The errors of all rows of one section, of a page, or of all.
+/// The errors of all rows of one section, of one page, or of all pages.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SectionErrors {
-    /// Which.
+    /// The name of the section or page, "all", or "other pages".
     pub of: String,
-    /// How many sections.
+    /// Number of sections.
     pub sections: usize,
-    /// How many rows.
+    /// Number of rows.
     pub n: usize,
     /// Requests per second.
     pub throughput: Deviation,
@@ -121,12 +122,12 @@ pub struct Servers {
     pub skipped: Vec<(String, String)>,
 }
 
-/// How many requests a simulation lasts, about; the first quarter does not count.
+/// Approximate number of requests in a simulation; the first quarter does not count.
 const REQUESTS: f64 = 8000.0;
 
 /// Simulates every online row of sections that have an offline table, with the constants of their pages.
 ///
-/// # SectionErrors
+/// # Errors
 /// When a simulation fails.
 pub fn compare(sections: &[Section], pages: &[Constants]) -> Result<Servers, ServersError> {
     let mut skipped = Vec::new();
@@ -177,17 +178,17 @@ fn compare_row(
     })
 }
 
-/// The part of a mean latency by which a count window is longer than its whole seconds.
+/// The part of the mean latency by which a count window exceeds its whole seconds.
 const WINDOW_EXCESS: f64 = 0.55;
-/// A count window ends with the first whole second in which so many requests were seen.
+/// A count window ends with the first whole second in which this many requests were seen.
 const WINDOW_REQUESTS: f64 = 300.0;
 
-/// The requests per second that `perf_analyzer` reports with count windows.
+/// Returns the requests per second that `perf_analyzer` reports with count windows.
 ///
-/// With n clients that wait for their answers, throughput is n / mean latency (Little's law). Pages made with time windows
-/// keep to that within 0.1 %; those with count windows report less, the more the longer requests take: throughput ·
-/// (1 + 0.55 · latency / window), with windows of whole seconds, is n / latency again, on all of them. The rule is read off
-/// published columns alone.
+/// With n clients that wait for their answers, throughput is n / mean latency (Little's law). Pages made with time
+/// windows agree with this within 0.1 %. Pages with count windows report less, and the difference grows with the
+/// latency: throughput · (1 + 0.55 · latency / window), with windows of whole seconds, again equals n / latency on all
+/// of them. The rule is derived from published columns alone.
 #[must_use]
 pub fn as_counted(rps: f64, mean_ms: f64) -> f64 {
     let window_s = (WINDOW_REQUESTS / rps.max(1e-9)).ceil().max(1.0);
@@ -218,7 +219,7 @@ impl Servers {
         Self { errors, rows, skipped }
     }
 
-    /// One comparison of several.
+    /// Joins several comparisons into one.
     fn joined(parts: Vec<Self>) -> Self {
         let (mut rows, mut skipped) = (Vec::new(), Vec::new());
         for part in parts {

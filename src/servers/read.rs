@@ -1,30 +1,30 @@
-//! Reads offline and online tables, of both generations of column names.
+//! Reads offline and online tables, with both generations of column names.
 
 use super::ServersError;
 use crate::input::{CsvTable, HeaderRule, TableError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// No batch of a simulation has more requests.
+/// Maximum number of requests in a simulated batch.
 const LARGEST: f64 = 1024.0;
 
-/// A static batch of one client.
+/// The times of a static batch of one client.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offline {
-    /// Requests of the online table in one batch; a part of one where a request has many rows.
+    /// Size of the batch in requests of the online table; a fraction where one such request has many rows.
     pub batch: f64,
     /// Input copy in ms; `None` where only the client's latency is published.
     pub input_ms: Option<f64>,
     /// Execution and output copy in ms; the client's latency where only that is published.
     pub execution_ms: f64,
-    /// What a request spends outside of the server and in its queue, in ms, where published.
+    /// Time of a request outside of the server and in its queue, in ms, where published.
     pub outside_ms: Option<f64>,
 }
 
-/// A number of clients, each with one request at a time.
+/// The measurements with a number of clients, each of which has one request at a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Online {
-    /// How many.
+    /// Number of clients.
     pub clients: u32,
     /// Requests per second.
     pub rps: f64,
@@ -34,7 +34,7 @@ pub struct Online {
     pub p99_ms: f64,
     /// Mean time in the queue in ms, where published.
     pub queue_ms: Option<f64>,
-    /// Mean time of a request outside of the server (client, network) in ms, where published. Only to compare with.
+    /// Mean time of a request outside of the server (client, network) in ms, where published. Used for comparison only.
     pub outside_ms: Option<f64>,
 }
 
@@ -43,23 +43,23 @@ pub struct Online {
 pub struct Section {
     /// Folder and heading.
     pub name: String,
-    /// Model instances of the server, where the online table or else the offline table says so.
+    /// Number of model instances of the server, where the online table or else the offline table states it.
     pub instances: Option<u32>,
-    /// Rows of one request.
+    /// Number of rows in one request.
     pub rows: f64,
     /// The largest batch of the server in requests, where published.
     largest: Option<u32>,
-    /// Whether `perf_analyzer` measured until it had seen enough requests (its count windows, the younger generation of
-    /// column names), instead of for five seconds.
+    /// Whether `perf_analyzer` measured until it had seen enough requests (its count windows, the newer generation of
+    /// column names) instead of for five seconds.
     pub count_windows: bool,
-    /// By batch size.
+    /// The static batches, by batch size.
     pub offline: Vec<Offline>,
-    /// In file order.
+    /// The online rows, in file order.
     pub online: Vec<Online>,
 }
 
 impl Section {
-    /// The largest batch in requests: what is published, else the largest that was measured.
+    /// Returns the largest batch in requests: the published one, else the largest that was measured.
     #[must_use]
     pub fn max_batch(&self) -> u32 {
         let measured = self.offline.iter().map(|o| o.batch).fold(1.0, f64::max);
@@ -72,12 +72,12 @@ impl Section {
         self.largest.unwrap_or(measured).min(1024)
     }
 
-    /// Why it cannot be simulated; `None` where it can.
+    /// Returns the reason why the section cannot be simulated; `None` where it can.
     pub(super) fn unusable(&self) -> Option<&'static str> {
         (self.offline.len() < 3).then_some("fewer than three batch sizes in the offline table")
     }
 
-    /// A section with these static batches (requests, ms) and no online rows.
+    /// Makes a section with these static batches (requests, ms) and no online rows.
     #[cfg(test)]
     pub(super) fn for_tests(batches: &[(u32, f64)]) -> Self {
         let offline = |&(batch, execution_ms): &(u32, f64)| Offline {
@@ -97,7 +97,7 @@ impl Section {
         }
     }
 
-    /// Whether the offline table has the parts of the time in the server.
+    /// Returns whether the offline table splits the time in the server into parts.
     pub(super) fn has_parts(&self) -> bool {
         self.offline.iter().all(|o| o.input_ms.is_some())
     }
@@ -110,7 +110,7 @@ struct PublishedRow<'r> {
 }
 
 impl PublishedRow<'_> {
-    /// The position of the first of these columns that has any text here.
+    /// Returns the position of the first of these columns that is not empty in this row.
     fn place(&self, columns: &[&str]) -> Option<usize> {
         let of = |column: &&str| {
             let place = self.table.columns().iter().position(|name| name == *column)?;
@@ -148,8 +148,8 @@ impl PublishedRow<'_> {
         ServersError::Table(format!("{}:{line}: {column} {message}", self.file.display()))
     }
 
-    /// What tells sections apart: model, GPU, precision and everything else that the heading says but for the word
-    /// before the colon.
+    /// Returns the name that distinguishes sections: model, GPU, precision and everything else in the heading except
+    /// for the words before the colon.
     fn section(&self) -> String {
         let file = self.text(&["file"]);
         let model = file.trim_end_matches("/README.md").replace("/triton", "");
@@ -158,7 +158,7 @@ impl PublishedRow<'_> {
         let mut name = format!("{model}, {heading}");
         for column in ["precision", "accelerator", "backend_accelerator", "sequence_length"] {
             let text = self.text(&[column]);
-            // Headings write TF-TRT where a column says TensorRT.
+            // Headings use TF-TRT where a column has TensorRT.
             let said = name.contains(text) || (text == "TensorRT" && name.contains("TRT"));
             if !text.is_empty() && !said {
                 name += &format!(", {text}");
@@ -167,7 +167,7 @@ impl PublishedRow<'_> {
         name
     }
 
-    /// The sum of these parts of the latency in ms; `None` where one is missing.
+    /// Returns the sum of these parts of the latency in ms; `None` where one is missing.
     fn sum(&self, parts: &[&str]) -> Result<Option<f64>, ServersError> {
         let mut sum = 0.0;
         for part in parts {
@@ -179,7 +179,7 @@ impl PublishedRow<'_> {
         Ok(Some(sum))
     }
 
-    /// A static batch; `None` where neither its parts nor the client's latency is published.
+    /// Returns a static batch; `None` where neither its parts nor the client's latency is published.
     fn offline(&self, batch: f64) -> Result<Option<Offline>, ServersError> {
         let input_ms = self.sum(&["server_compute_input"])?;
         let execution_ms = self.sum(&["server_compute_infer", "server_compute_output"])?;
@@ -198,10 +198,10 @@ impl PublishedRow<'_> {
     }
 }
 
-/// Reads both tables and puts together what belongs together, in the order of the online table.
+/// Reads both tables and joins their rows into sections, in the order of the online table.
 ///
 /// # Errors
-/// When a file cannot be read or holds something that is no number, with file, line and column.
+/// When a file cannot be read or has an invalid number; the message names file, line and column.
 pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, ServersError> {
     let mut static_batches: BTreeMap<String, (Vec<Offline>, Option<u32>)> = BTreeMap::new();
     each_row(offline, |row| {

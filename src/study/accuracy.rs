@@ -1,4 +1,4 @@
-//! All predictors on the same data, each scored on runs that its fit did not see.
+//! Scores all predictors on the same data, each on runs that its fit did not see.
 
 use super::recipe::{Points, Recipe, Runs, SoloLatencies, recipes};
 use super::score::{Coverage, NoiseFloor, Score, Scored, noise_floor};
@@ -14,7 +14,7 @@ use crate::profile::{ColocatedRun, Profile, SoloTable};
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// The data of a study.
+/// The input data of a study.
 #[derive(Debug, Clone, Copy)]
 pub struct StudyData<'d> {
     /// The profile, with kernel lists where known.
@@ -23,19 +23,19 @@ pub struct StudyData<'d> {
     pub solo: &'d SoloTable,
     /// Measured co-locations.
     pub colocated: &'d [ColocatedRun],
-    /// What stands for the pressure on the memory system; `None` takes the best that was measured.
+    /// The quantity that represents the pressure on the memory system; `None` takes the best one that was measured.
     pub pressure: Option<PressureUnit>,
-    /// Coefficients of another GPU kind, whose constants of co-locations are tried here; `None`: those recipes are left
-    /// out.
+    /// Coefficients of another GPU kind, whose constants of co-locations are tried on this one. With `None`, the
+    /// recipes that need them are left out.
     pub other: Option<&'d ContentionCoefficients>,
 }
 
-/// How a study is done.
+/// The options of a study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StudyOptions {
     /// Seed of all random choices.
     pub seed: u64,
-    /// How often runs are chosen anew where a recipe takes only some of them; errors are pooled.
+    /// Number of times that runs are chosen anew where a recipe takes only some of them; the errors are pooled.
     pub repeats: usize,
 }
 
@@ -45,25 +45,25 @@ impl Default for StudyOptions {
     }
 }
 
-/// One line of a study.
+/// One row of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StudyRow {
     /// The recipe.
     pub recipe: &'static str,
     /// The predictor of the recipe.
     pub predictor: &'static str,
-    /// How the scored runs were held out.
+    /// The split by which the scored runs were held out.
     pub split: &'static str,
     /// The errors.
     pub score: Score,
-    /// Conformal bounds where the GPU leads, and what they cover on runs that did not calibrate them.
+    /// Conformal bounds where the GPU leads, and their coverage on runs that did not calibrate them.
     pub coverage: Option<Coverage>,
-    /// The same where launching leads.
+    /// The same bounds where launching leads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch_coverage: Option<Coverage>,
 }
 
-/// The scored latencies behind a line of a study.
+/// The scored latencies behind a row of a study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredSet {
     /// The recipe.
@@ -72,16 +72,16 @@ pub struct ScoredSet {
     pub scored: Vec<Scored>,
 }
 
-/// All lines of a study.
+/// All rows of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AccuracyStudy {
-    /// One for each recipe and split.
+    /// One row for each recipe and split.
     pub rows: Vec<StudyRow>,
-    /// Recipes whose data are missing, with the reason.
+    /// The recipes whose data are missing, with the reason.
     pub skipped: Vec<(&'static str, String)>,
-    /// How far repeats differ, where there are repeats.
+    /// The differences between repeats, where there are repeats.
     pub noise_floor: Option<NoiseFloor>,
-    /// The latencies behind the first line of each recipe.
+    /// The latencies behind the first row of each recipe.
     #[serde(skip)]
     pub scored: Vec<ScoredSet>,
 }
@@ -147,7 +147,7 @@ pub fn accuracy_study(
     Ok(study)
 }
 
-/// The splits that mean something for a recipe: without co-located runs all give the same.
+/// Returns the splits that are meaningful for a recipe: without co-located runs, all splits give the same result.
 fn splits(recipe: &Recipe) -> &'static [Split] {
     use Split::{
         FiveFold, LeaveOneModelOut, LeaveOnePairOut, LeaveOnePairOutCouplingKnown, Random,
@@ -167,7 +167,7 @@ fn splits(recipe: &Recipe) -> &'static [Split] {
 /// Fits a recipe and scores it on the runs that a split holds out.
 ///
 /// # Errors
-/// Those of the fit.
+/// When the fit fails.
 pub fn evaluate(
     recipe: &Recipe,
     split: Split,
@@ -216,7 +216,7 @@ pub fn evaluate(
     Ok(scored)
 }
 
-/// What each run tells: of launching in company, or of what happens on the GPU.
+/// Returns the kind of each run: whether it shows how launching slows down in company, or what happens on the GPU.
 fn kinds_of_runs(data: &StudyData<'_>) -> Result<Vec<RunKind>, FitError> {
     let bare = FitData {
         colocated: &[],
@@ -229,7 +229,7 @@ fn kinds_of_runs(data: &StudyData<'_>) -> Result<Vec<RunKind>, FitError> {
     Ok(data.colocated.iter().map(|run| RunKind::of(&predictor, run)).collect())
 }
 
-/// The profile reduced to what a recipe may use.
+/// Returns the profile, reduced to the data that a recipe may use.
 fn profile_of(recipe: &Recipe, profile: &Profile) -> Profile {
     let mut profile = profile.clone();
     for model in &mut profile.models {
@@ -250,7 +250,7 @@ fn runs_at(data: &StudyData<'_>, positions: &[usize]) -> Vec<ColocatedRun> {
     positions.iter().map(|i| data.colocated[*i].clone()).collect()
 }
 
-/// The solo latencies that a recipe may use beside these runs.
+/// Returns the solo latencies that a recipe may use with these runs.
 fn solo_of(recipe: &Recipe, data: &StudyData<'_>, runs: &[ColocatedRun]) -> (SoloTable, SoloUse) {
     match recipe.solo {
         SoloLatencies::None => (SoloTable::default(), SoloUse::Everywhere),
@@ -291,7 +291,8 @@ fn fit(
     })
 }
 
-/// Coverage is taken from the scored errors, so the fit need not calibrate its own bounds.
+/// Fits the contention predictor. Coverage is computed from the scored errors, so the fit need not calibrate its own
+/// bounds.
 fn fit_contention(
     recipe: &Recipe,
     profile: &Profile,
@@ -311,7 +312,7 @@ fn fit_contention(
     Ok(fit_contention_without_bounds(&data)?.0)
 }
 
-/// The predictor with the couplings that these runs show.
+/// Returns the predictor with the couplings found from these runs.
 fn with_couplings(
     predictor: &ContentionPredictor,
     recipe: &Recipe,

@@ -1,12 +1,12 @@
-//! What to measure next: the pairs and configurations that reduce uncertainty most.
+//! Suggests what to measure next: the pairs and configurations that reduce uncertainty most.
 //!
-//! Rules, from what each measurement bought on a V100 and an A100: two to four runs of models that are launch-bound, where
-//! some are, since nothing else tells how launching slows down in company; all other runs with members that the GPU leads; a
-//! pair whose coupling is unknown first, with one run
-//! at batch sizes of 4 to 16 and shares of 40 to 60 %, where waiting shows most against noise; a model
-//! whose γ is assumed; then second and third runs of pairs that were measured; then co-locations of
-//! three and four, whose form nothing has verified. Every co-located run is taken with the solo latency of
-//! the same configurations, or errors of the solo curve look like interference.
+//! The rules follow from the benefit of each measurement on a V100 and an A100. First come two to four runs of
+//! launch-bound models, where there are some, since nothing else shows how launching slows down in company; in all
+//! other runs, the GPU leads for every member. Then come a pair whose coupling is unknown, with one run at batch sizes
+//! of 4 to 16 and shares of 40 to 60 %, where waiting stands out most from noise; a model whose γ is assumed; second
+//! and third runs of pairs that were measured; and co-locations of three and four, whose form nothing has verified.
+//! Every co-located run is taken with the solo latency of the same configurations; otherwise errors of the solo curve
+//! look like interference.
 
 use super::split::{RunKind, deep_runs};
 use crate::domain::ModelId;
@@ -17,44 +17,45 @@ use crate::profile::ColocatedRun;
 use crate::units::{BatchSize, SmPercent};
 use serde::Serialize;
 
-/// Why a co-location should be measured.
+/// The reason for measuring a co-location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The coupling of the pair is assumed to be 1.
     UnknownCoupling,
-    /// The pair was measured, but too seldom to average noise out.
+    /// The pair was measured, but too rarely to average the noise out.
     FewRuns,
     /// No co-location with that many members was measured.
     UnmeasuredSize,
-    /// How launching slows down in company was measured too seldom, on a host that launches kernels more slowly
-    /// than the GPU runs them.
+    /// The slowdown of launching in company was measured too rarely, on a host that launches kernels more slowly than
+    /// the GPU runs them.
     Launching,
 }
 
-/// A co-location that should be measured, with each member also alone at the same configuration.
+/// A co-location to measure, with each member also alone at the same configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Suggestion {
     /// (model, batch size, share) of each member.
     pub members: Vec<(String, BatchSize, SmPercent)>,
-    /// Why.
+    /// The reason for the measurement.
     pub reason: Reason,
-    /// How much of the predicted latency the unknown makes up, summed over the members, in percent: what
-    /// the measurement can settle.
+    /// The part of the predicted latency that the unknown makes up, summed over the members, in percent: the
+    /// uncertainty that the measurement can settle.
     pub at_stake_pct: f64,
 }
 
 /// Batch sizes and shares of suggested pairs; later runs of a pair take later ones.
 const CONFIGURATIONS: [(u32, u32, f64); 4] =
     [(8, 8, 50.0), (4, 16, 40.0), (16, 4, 60.0), (4, 8, 60.0)];
-/// What launching in company makes of a launch time, measured on two hosts: 1.0 to 1.5.
+/// Slowdown of launching in company that a measurement can settle, in percent: the factors measured on two hosts are
+/// 1.0 to 1.5.
 const LAUNCH_AT_STAKE_PCT: f64 = 50.0;
-/// Where the GPU is to lead, it needs at least so many times the launch time.
+/// The GPU clearly leads where it needs at least this many times the launch time.
 const CLEARLY: f64 = 1.3;
-/// From this number of runs on a further one of the same pair tells little.
+/// From this number of runs on, a further run of the same pair adds little.
 const ENOUGH_RUNS: usize = 4;
 
-/// Up to `count` co-locations, the most informative first.
+/// Returns up to `count` co-locations to measure, the most informative first.
 #[must_use]
 pub fn next_measurements(
     predictor: &ContentionPredictor,
@@ -101,8 +102,8 @@ pub fn next_measurements(
     suggestions
 }
 
-/// Runs in which the launch-bound models, those whose launch time is furthest above the GPU's first, stand beside
-/// the next model, until `wanted` such runs are measured.
+/// Suggests runs of launch-bound models beside the next model, until `wanted` such runs are measured. Models whose
+/// launch time is furthest above their GPU time come first.
 fn launching(
     predictor: &ContentionPredictor,
     measured: &[ColocatedRun],
@@ -131,7 +132,8 @@ fn launching(
     .collect()
 }
 
-/// A member within what was measured of its model, with a batch large enough for the GPU to lead where there is one.
+/// Returns a member within the measured range of its model, with a batch large enough for the GPU to lead where there
+/// is one.
 fn member(predictor: &ContentionPredictor, model: ModelId, batch: u32, share: f64) -> Member {
     let mut member = member_at(predictor, model, batch, share);
     let largest = predictor.max_batch(model);
@@ -146,8 +148,8 @@ fn member(predictor: &ContentionPredictor, model: ModelId, batch: u32, share: f6
     member
 }
 
-/// A member within what was measured of its model; its share is a whole number of units, rounded down so
-/// that a co-location fits on its GPU.
+/// Returns a member within the measured range of its model. Its share is a whole number of units, rounded down so that
+/// a co-location fits on its GPU.
 fn member_at(predictor: &ContentionPredictor, model: ModelId, batch: u32, share: f64) -> Member {
     let units = predictor.kind().units.get();
     let exact = share * f64::from(units) / 100.0;
@@ -173,7 +175,8 @@ fn runs_of(
     measured.iter().filter(is_pair).count()
 }
 
-/// The part of the predicted latencies that depends on couplings: waiting of kernels, and ρ1 of copies.
+/// Returns the part of the predicted latencies that depends on couplings, in percent, summed over the members: waiting
+/// of kernels, and ρ1 of copies.
 fn waiting_pct(predictor: &ContentionPredictor, members: &[Member]) -> f64 {
     let with = |strength: f64| {
         let mut coefficients = predictor.coefficients().clone();

@@ -10,13 +10,14 @@ use serde::Serialize;
 
 /// The models of both experiments.
 const MODELS: [&str; 2] = ["vgg19", "ssd"];
-/// The predictors that are compared: the paper's own, its rival, and ours.
+/// The compared predictors: that of the paper, its rival, and the one of this project.
 const COMPARED: [&str; 3] = ["igniter", "gpulets", "contention"];
 
 /// A prediction for one member of one setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExperimentRow {
-    /// 1: batches of 3, shares from 20/80 to 80/20 %. 2: 50/50 %, batches of 1, 3, 9 and 27.
+    /// The number of the experiment. 1: batches of 3, shares from 20/80 to 80/20 %. 2: shares of 50/50 %, batches of 1,
+    /// 3, 9 and 27.
     pub experiment: u8,
     /// Shares (1) or batch sizes (2) of vgg19 and ssd.
     pub setting: String,
@@ -24,15 +25,15 @@ pub struct ExperimentRow {
     pub predictor: &'static str,
     /// The member.
     pub model: ModelName,
-    /// Its batch size.
+    /// The batch size of the member.
     pub batch: BatchSize,
-    /// Its share.
+    /// The share of SMs of the member.
     pub sm: SmPercent,
     /// Predicted latency in ms.
     pub predicted_ms: f64,
     /// Half-width of the predictor's 95 % interval in percent, where it gives one.
     pub two_sided_pct: Option<f64>,
-    /// Mean of the measured latencies of exactly this co-location in ms, where there is one.
+    /// Mean measured latency of exactly this co-location in ms, where it was measured.
     pub measured_ms: Option<f64>,
 }
 
@@ -78,7 +79,7 @@ fn latency_in(
     run.members.iter().find(same)?.latency.map(|ms| ms.get())
 }
 
-/// Predictions of all settings, each predictor fitted to everything measured but the settings
+/// Returns the predictions of all settings, with each predictor fitted to all measurements except the settings
 /// themselves. A predictor that lacks data is left out; without both models there are no rows.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! Studies of predictors on measured co-locations: how accurate is each on data that it did not see, and
-//! what should be measured next.
+//! Studies of predictors on measured co-locations: how accurate each one is on data that it did not see, and what
+//! should be measured next.
 //!
 //! [`accuracy_study`] fits every [`Recipe`] (a predictor with a budget of measurements) on the same data and
 //! scores it on rows that its fit never saw: all rows for a fit without co-located runs, else k-fold,

@@ -1,33 +1,33 @@
-//! Which predictor is fitted from which measurements.
+//! Recipes: the combinations of a predictor and the measurements to which it is fitted.
 
-/// Which solo points of the profile a fit may use.
+/// The solo points of the profile that a fit may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Points {
-    /// All, with self-pairs.
+    /// All points, with self-pairs.
     Profile,
-    /// The smallest and the largest batch size only, no self-pairs: six runs for each model.
+    /// The smallest and the largest batch size only, without self-pairs: six runs for each model.
     Ends,
 }
 
-/// Which measured solo latencies a fit may use.
+/// The measured solo latencies that a fit may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SoloLatencies {
     /// None.
     None,
-    /// Those of the configurations of the co-located runs that it is fitted to, while fitting only.
+    /// Those of the configurations in the fitted co-located runs, only during the fit.
     OfRuns,
-    /// All, in predictions too.
+    /// All, also in predictions.
     All,
 }
 
-/// Which co-located runs a fit may use.
+/// The co-located runs that a fit may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runs {
     /// None.
     None,
-    /// One for each pair, for its coupling alone: all else is as without.
+    /// One for each pair, only to find its coupling; everything else is fitted as without runs.
     Couplings,
-    /// This many, chosen by [`chosen_runs`](super::chosen_runs).
+    /// This number of runs, chosen by [`chosen_runs`](super::chosen_runs).
     Chosen(usize),
     /// All that are not scored.
     All,
@@ -36,23 +36,23 @@ pub enum Runs {
 /// A predictor with a budget of measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipe {
-    /// Its name in tables.
+    /// The name of the recipe in tables.
     pub label: &'static str,
     /// The predictor.
     pub predictor: &'static str,
-    /// Which points of the profile.
+    /// The points of the profile that the fit may use.
     pub points: Points,
-    /// Whether the kernel lists.
+    /// Whether the fit may use kernel lists.
     pub kernels: bool,
-    /// Which solo latencies.
+    /// The solo latencies that the fit may use.
     pub solo: SoloLatencies,
-    /// Which co-located runs.
+    /// The co-located runs that the fit may use.
     pub runs: Runs,
-    /// Whether the constants of co-locations are those of another GPU kind.
+    /// Whether the constants of co-locations are taken from another GPU kind.
     pub other: bool,
 }
 
-/// The recipes of an accuracy study, from the cheapest to the dearest.
+/// Returns the recipes of an accuracy study, from the cheapest to the most expensive.
 #[must_use]
 pub fn recipes() -> Vec<Recipe> {
     let base = Recipe {

@@ -13,15 +13,15 @@ use std::collections::BTreeMap;
 /// One measured latency with its prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
-    /// The run's position in the data.
+    /// The index of the run in the data.
     pub run: usize,
     /// The model.
     pub model: ModelName,
-    /// Its batch size.
+    /// The batch size of the member.
     pub batch: BatchSize,
-    /// Its share.
+    /// The share of SMs of the member.
     pub sm: SmPercent,
-    /// How many members the run has.
+    /// Number of members in the run.
     pub members: usize,
     /// Measured latency in ms.
     pub measured_ms: f64,
@@ -31,7 +31,7 @@ pub struct Scored {
     pub measured_slowdown: Option<f64>,
     /// Predicted latency over predicted solo latency.
     pub predicted_slowdown: f64,
-    /// What takes longer, as the predictor sees it.
+    /// Whether the GPU or the launching of kernels takes longer, according to the predictor.
     pub lead: Lead,
 }
 
@@ -40,7 +40,7 @@ pub struct Scored {
 pub struct ErrorGroup {
     /// The model, or the number of members.
     pub of: String,
-    /// How many latencies.
+    /// Number of latencies.
     pub n: usize,
     /// Mean absolute error in percent of the measured latency.
     pub mape_pct: f64,
@@ -51,7 +51,7 @@ pub struct ErrorGroup {
 /// Errors of a predictor.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
-    /// How many latencies.
+    /// Number of latencies.
     pub n: usize,
     /// Mean absolute error in percent of the measured latency.
     pub mape_pct: f64,
@@ -64,17 +64,17 @@ pub struct Score {
     /// Pearson's correlation of predicted with measured slowdown; absent without measured solo
     /// latencies, and for a predictor of constant slowdown.
     pub slowdown_correlation: Option<f64>,
-    /// For each model.
+    /// The errors of each model.
     pub per_model: Vec<ErrorGroup>,
-    /// For each number of members.
+    /// The errors for each number of members.
     pub per_members: Vec<ErrorGroup>,
-    /// Where launching leads; absent where it nowhere does.
+    /// The errors where launching leads; absent where it never does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<ErrorGroup>,
 }
 
 impl Score {
-    /// The errors of scored latencies; `None` without any.
+    /// Computes the errors of scored latencies; `None` if there are none.
     #[must_use]
     pub fn of(scored: &[Scored]) -> Option<Self> {
         let (mape_pct, bias_pct) = errors(scored.iter())?;
@@ -121,17 +121,17 @@ fn groups(scored: &[Scored], of: impl Fn(&Scored) -> String) -> Vec<ErrorGroup> 
 pub struct Coverage {
     /// Two-sided half-width in percent of the prediction.
     pub two_sided_pct: f64,
-    /// How many measured latencies of the other half lie within it, in percent.
+    /// Percentage of the measured latencies of the other half that lie within the two-sided bound.
     pub two_sided_coverage_pct: f64,
     /// One-sided margin in percent of the prediction, drift between sessions included.
     pub one_sided_pct: f64,
-    /// How many measured latencies of the other half do not exceed it, in percent.
+    /// Percentage of the measured latencies of the other half that do not exceed the one-sided bound.
     pub one_sided_coverage_pct: f64,
 }
 
 impl Coverage {
-    /// Halves the runs at random `repeats` times, each half calibrating the bounds for the other, and
-    /// takes means, over the latencies that are led by the GPU or by launching. `None` for too few.
+    /// Halves the runs at random `repeats` times, calibrates the bounds on each half for the other, and returns the
+    /// means over the latencies with the given lead. `None` where there are too few.
     #[must_use]
     pub fn of(scored: &[Scored], lead: Lead, seed: u64, repeats: usize) -> Option<Self> {
         let scored: Vec<&Scored> = scored.iter().filter(|s| s.lead == lead).collect();
@@ -173,8 +173,8 @@ impl Coverage {
     }
 }
 
-/// (level, covered) in percent for two-sided bounds of 50 to 95 %: each half of the runs, divided at random,
-/// calibrates them for the other.
+/// Returns (level, covered) in percent for two-sided bounds of 50 to 95 %. The runs are divided at random, and each
+/// half calibrates the bounds for the other.
 #[must_use]
 pub fn coverage_curve(scored: &[Scored], seed: u64) -> Vec<(f64, f64)> {
     let Some(last) = scored.iter().map(|s| s.run).max() else { return Vec::new() };
@@ -196,18 +196,18 @@ pub fn coverage_curve(scored: &[Scored], seed: u64) -> Vec<(f64, f64)> {
     curve
 }
 
-/// How much repeats of the same co-location differ: no predictor can be better.
+/// The differences between repeats of the same co-location: no predictor can be more accurate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct NoiseFloor {
-    /// How many latencies have a repeat.
+    /// Number of latencies that have a repeat.
     pub n: usize,
     /// Mean absolute difference from the mean of the other repeats, in percent.
     pub mape_pct: f64,
-    /// 95th percentile of it.
+    /// 95th percentile of that difference.
     pub p95_pct: f64,
 }
 
-/// The noise floor of runs that repeat a configuration; `None` when none does.
+/// Computes the noise floor of runs that repeat a configuration; `None` when none does.
 #[must_use]
 pub fn noise_floor(runs: &[ColocatedRun]) -> Option<NoiseFloor> {
     let mut by: BTreeMap<String, Vec<&ColocatedRun>> = BTreeMap::new();

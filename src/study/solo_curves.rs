@@ -1,5 +1,5 @@
-//! How many runs alone a model's curve needs: each model of a solo table is fitted to a few of its rows and scored on
-//! the others.
+//! Tests how many solo runs the latency curve of a model needs: each model of a solo table is fitted to a few of its
+//! rows and scored on the others.
 
 use crate::domain::{GpuKind, ModelName};
 use crate::fit::fit_latency_curve;
@@ -11,26 +11,26 @@ use serde::Serialize;
 /// The errors of the curves of all models with one choice of runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CurveRow {
-    /// Which runs.
+    /// The name of the choice of runs.
     pub runs: &'static str,
-    /// Models that have them.
+    /// Number of models that have these runs.
     pub models: usize,
-    /// Latencies that were scored: those that were not fitted, or all where all were.
+    /// Number of scored latencies: those that were not fitted, or all where all were fitted.
     pub n: usize,
     /// Mean absolute error in percent.
     pub mape_pct: f64,
-    /// 95th percentile of it.
+    /// 95th percentile of the absolute error.
     pub p95_pct: f64,
     /// Mean absolute error of the worst model.
     pub worst_pct: f64,
-    /// Models with a launch floor.
+    /// Number of models with a launch floor.
     pub launch_bound: usize,
 }
 
-/// Where the GPU begins to lead.
+/// Ratio of a latency to the least one near which the GPU begins to lead.
 const KNEE: f64 = 1.2;
 
-/// Which rows of a model are fitted, as (part of the range of batch sizes, share): 0 is the smallest batch, 1 the
+/// The rows of a model that are fitted, as (part of the range of batch sizes, share): 0 is the smallest batch, 1 the
 /// largest, and ½ the one near the knee, where the latency is nearest to [`KNEE`] times the least.
 const CHOICES: [(&str, &[(f64, f64)]); 4] = [
     ("3: ends", &[(0.0, 100.0), (1.0, 0.0), (1.0, 100.0)]),
@@ -95,7 +95,7 @@ fn error_pct(curve: &SoloCurve, (batch, share, measured): (f64, f64, f64)) -> f6
     100.0 * (curve.latency_ms(batch, share) / measured - 1.0).abs()
 }
 
-/// The places of the chosen rows; all of them for an empty choice.
+/// Returns the indices of the chosen rows; all of them for an empty choice.
 fn chosen(rows: &[&SoloRow], choice: &[(f64, f64)]) -> Vec<usize> {
     if choice.is_empty() {
         return (0..rows.len()).collect();

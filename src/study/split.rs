@@ -1,4 +1,4 @@
-//! Which runs are fitted to and which are scored.
+//! Divides runs into fitted and scored ones.
 
 use crate::domain::ModelName;
 use crate::fit::members_of;
@@ -9,14 +9,14 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-/// How runs are divided into fitted and scored ones.
+/// A way to divide runs into fitted and scored ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// Every run is scored by a fit to the other four fifths, divided at random.
     FiveFold,
     /// Every run is scored by a fit without any run of the same set of models.
     LeaveOnePairOut,
-    /// The same, but the coupling of the pair is found from one of its runs, which is not scored.
+    /// As [`Split::LeaveOnePairOut`], but the coupling of the pair is found from one of its runs, which is not scored.
     LeaveOnePairOutCouplingKnown,
     /// Every run is scored by fits without any run of one of its models.
     LeaveOneModelOut,
@@ -25,7 +25,7 @@ pub enum Split {
 }
 
 impl Split {
-    /// Its name in tables.
+    /// The name of the split in tables.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Split {
         }
     }
 
-    /// (positions of fitted runs, positions of scored runs) of every part.
+    /// Returns (positions of fitted runs, positions of scored runs) for every part.
     #[must_use]
     pub fn parts(self, runs: &[ColocatedRun], seed: u64) -> Vec<(Vec<usize>, Vec<usize>)> {
         let all = 0..runs.len();
@@ -72,14 +72,14 @@ impl Split {
     }
 }
 
-/// The models of a run in alphabetic order.
+/// Returns the models of a run in alphabetical order.
 fn models_of(run: &ColocatedRun) -> Vec<ModelName> {
     let mut models: Vec<ModelName> = run.members.iter().map(|m| m.model.clone()).collect();
     models.sort();
     models
 }
 
-/// 0 … n − 1 in random order (Fisher-Yates on xoshiro256++).
+/// Returns 0 … n − 1 in random order (Fisher-Yates on xoshiro256++).
 pub(super) fn shuffled(n: usize, seed: u64) -> Vec<usize> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..n).collect();
@@ -91,19 +91,19 @@ pub(super) fn shuffled(n: usize, seed: u64) -> Vec<usize> {
     order
 }
 
-/// What a co-located run tells.
+/// The effect that a co-located run shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunKind {
-    /// How launching slows down in company: of one member the GPU needs less than half of its launch time.
+    /// The slowdown of launching in company: for at least one member, the GPU needs less than half of the launch time.
     Deep,
-    /// What happens on the GPU: it leads by far for every member.
+    /// The effects on the GPU, which clearly leads for every member.
     Gpu,
-    /// Something of both.
+    /// A mix of both.
     Mixed,
 }
 
 impl RunKind {
-    /// The kind of a run, from the models alone; [`RunKind::Mixed`] where one of them is unknown.
+    /// Returns the kind of a run, from the models alone; [`RunKind::Mixed`] where one of them is unknown.
     #[must_use]
     pub fn of(predictor: &ContentionPredictor, run: &ColocatedRun) -> Self {
         let Ok(members) = members_of(predictor, run) else { return Self::Mixed };
@@ -122,10 +122,10 @@ impl RunKind {
     }
 }
 
-/// The first `count` runs that the rule for co-located measurements picks from those at `among`, in random order.
-/// Where launching leads for some, two to four of them (every third; beyond twenty runs, every fifth) tell how it slows
-/// down in company; all others are of members that the GPU leads. Of these the pairs take turns, and each prefers runs with
-/// batch sizes of 4 to 16 and shares of 40 to 60 %.
+/// Returns the first `count` runs that the rule for co-located measurements picks from those at `among`, in random
+/// order. Where launching leads for some runs, two to four of them (every third run; beyond twenty runs, every fifth)
+/// show how it slows down in company; in all other runs, the GPU leads for every member. In these, the pairs take
+/// turns, and runs with batch sizes of 4 to 16 and shares of 40 to 60 % are preferred.
 #[must_use]
 pub fn chosen_runs(
     runs: &[ColocatedRun],
@@ -140,7 +140,7 @@ pub fn chosen_runs(
     let of = |kind: RunKind| -> Vec<usize> {
         among.iter().copied().filter(|i| kinds[*i] == kind).collect()
     };
-    // Not in turns of the pairs: where one model is in most of these pairs, λ would be that model's own.
+    // The pairs do not take turns here: where one model is in most of these pairs, λ would be that model's own.
     let deep = of(RunKind::Deep);
     let places = shuffled(deep.len(), seed).into_iter().map(|place| deep[place]);
     let mut chosen: Vec<usize> = places.take(deep_runs(count)).collect();
@@ -148,12 +148,12 @@ pub fn chosen_runs(
     chosen
 }
 
-/// How many of so many runs are to tell about launching.
+/// Returns how many of `count` runs should show the slowdown of launching.
 pub(super) fn deep_runs(count: usize) -> usize {
     count.div_ceil(3).clamp(2, 4).max(count.div_ceil(5)).min(count)
 }
 
-/// Runs whose pairs take turns.
+/// Chooses runs so that their pairs take turns.
 fn in_turns(runs: &[ColocatedRun], among: &[usize], count: usize, seed: u64) -> Vec<usize> {
     let mut by_pair: BTreeMap<Vec<ModelName>, Vec<usize>> = BTreeMap::new();
     for place in shuffled(among.len(), seed) {
@@ -177,8 +177,8 @@ fn in_turns(runs: &[ColocatedRun], among: &[usize], count: usize, seed: u64) -> 
     chosen
 }
 
-/// Batch sizes of 4 to 16 and shares of 40 to 60 %: there the coupling shows most against noise and
-/// errors of the solo curve.
+/// Returns whether a run has batch sizes of 4 to 16 and shares of 40 to 60 %, where the coupling stands out most from
+/// noise and from errors of the solo curve.
 fn is_in_design(run: &ColocatedRun) -> bool {
     run.members
         .iter()

@@ -1,4 +1,5 @@
-//! One row for each point and strategy: means over seeds with their confidence intervals.
+//! Aggregates rows into one row for each point and strategy: means over seeds with their confidence
+//! intervals.
 
 use super::finish::TableColumns;
 use super::rows::RUN_METRICS;
@@ -6,11 +7,11 @@ use crate::stats::{confidence_interval, mean};
 use csv::StringRecord;
 use std::io::{self, Write};
 
-/// Turns rows, in their order, into `points.csv`.
+/// Aggregates rows, in their order, into `points.csv`.
 pub(super) struct Aggregate<W: Write> {
     out: csv::Writer<W>,
     confidence: f64,
-    /// Positions of the columns that name the point and its strategy.
+    /// Positions of the columns that identify the point and its strategy.
     key: Vec<usize>,
     status: usize,
     seed: usize,
@@ -20,14 +21,14 @@ pub(super) struct Aggregate<W: Write> {
 
 struct PointGroup {
     key: Vec<String>,
-    /// The seed of the last row: a run has a row for each workload.
+    /// The seed of the last row; a run has one row for each workload.
     seed: Option<String>,
     failed: u64,
     values: Vec<Vec<f64>>,
 }
 
 impl<W: Write> Aggregate<W> {
-    /// Begins the table; `axes` is the number of columns of axes.
+    /// Starts the table; `axes` is the number of columns of axes.
     pub(super) fn new(
         out: W,
         columns: &TableColumns,
@@ -94,7 +95,7 @@ impl<W: Write> Aggregate<W> {
         row.extend([seeds.to_string(), group.failed.to_string()]);
         for (values, name) in group.values.iter().zip(RUN_METRICS) {
             let interval = confidence_interval(values, self.confidence);
-            // Student's t does not know that none of these numbers is below 0, and no share above 100 %.
+            // Student's t ignores that none of these numbers is below 0, and no percentage above 100.
             let most = if name.ends_with("_pct") { 100.0 } else { f64::INFINITY };
             let ends = interval
                 .map(|i| [(i.mean - i.half_width).max(0.0), (i.mean + i.half_width).min(most)]);
@@ -114,7 +115,8 @@ impl<W: Write> Aggregate<W> {
     }
 }
 
-/// Nine significant digits: quantiles of distributions may differ in their last bits between machines.
+/// Formats a number with nine significant digits: quantiles of distributions may differ in their last
+/// bits between machines.
 fn number(value: f64) -> String {
     let rounded: f64 = format!("{value:.8e}").parse().expect("a formatted number is a number");
     rounded.to_string()

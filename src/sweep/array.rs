@@ -1,17 +1,17 @@
-//! The tasks of job arrays, and ranks, as batch systems number them.
+//! Task numbers of job arrays, and ranks, as batch systems set them.
 
 use super::SweepError;
 use super::shard::Shard;
 
-/// How a system says how many tasks there are.
+/// The way in which a system gives the number of tasks.
 #[derive(Debug, Clone, Copy)]
 enum TaskCount {
-    /// Not at all.
+    /// The number is not given.
     Unknown,
-    /// In one of these variables.
+    /// The number is in one of these variables.
     In(&'static [&'static str]),
-    /// By the first and the last index, and the step: only whole ranges from the first index on are understood, since a
-    /// task that is submitted again alone looks like a range of one.
+    /// The number follows from the first and the last index, and the step. Only whole ranges from the first index on
+    /// are supported, because a task that is resubmitted alone looks like a range of one.
     Range {
         count: Option<&'static str>,
         first: &'static str,
@@ -20,16 +20,16 @@ enum TaskCount {
     },
 }
 
-/// A system whose tasks are numbered.
+/// A batch system that numbers its tasks.
 #[derive(Debug)]
 struct System {
     name: &'static str,
-    /// Variables that hold the index; the first one that is set counts.
+    /// Variables that hold the index; the first one that is set is used.
     index: &'static [&'static str],
-    /// The index of the first task. Below it there is no array.
+    /// The index of the first task. A lower index means that there is no array.
     first: u32,
     count: TaskCount,
-    /// Ranks of one job rather than tasks of an array: one rank alone is no parallel run.
+    /// Whether these are ranks of one job rather than tasks of an array: a single rank is not a parallel run.
     ranks: bool,
 }
 
@@ -94,31 +94,31 @@ const SYSTEMS: [System; 15] = [
     ranks("MVAPICH job", &["MV2_COMM_WORLD_RANK"], TaskCount::In(&["MV2_COMM_WORLD_SIZE"])),
 ];
 
-/// What stands for "no number" in a variable.
+/// Values of a variable that mean "no number".
 const UNSET: [&str; 3] = ["", "undefined", "4294967294"];
 
 const EXPLICIT: &str =
     "say which shard this is with --shard I/N (--shard 0/1 for everything in one process)";
 
-/// A task that the environment tells of.
+/// A task found in the environment.
 #[derive(Debug)]
 struct Task {
     system: &'static System,
     variable: &'static str,
-    /// From 0, for arrays that count from their first index on by one.
+    /// The index from 0, for arrays that count up by one from their first index.
     index: u32,
     count: Option<u32>,
 }
 
-/// Finds the shard: the one asked for, or the task of a job array, or the rank, that this process is.
+/// Finds the shard of this process: the requested one, or the one given by its task of a job array or its rank.
 ///
-/// `env` looks up an environment variable. With `count` (`--shards N`) the environment only has to hold the
-/// index, which is right also where one task is submitted again alone. Without it, it must hold their number as well;
-/// anything else is refused, since a guess would silently do too much or too little: a Slurm `--array=2,4` has a count
-/// of 2, and a task that is submitted again alone has 1.
+/// `env` looks up an environment variable. With `count` (`--shards N`) the environment only has to hold the index,
+/// which is also correct where one task is resubmitted alone. Without it, the environment must hold the number of tasks
+/// as well. Anything else is refused, because a guess would silently do too much or too little: a Slurm `--array=2,4`
+/// has a count of 2, and a task that is resubmitted alone has 1.
 ///
 /// # Errors
-/// When the shard is none, or cannot be found in the environment.
+/// When the shard is invalid, or cannot be found in the environment.
 pub fn find_shard(
     asked: Option<Shard>,
     count: Option<u32>,
@@ -131,11 +131,11 @@ pub fn find_shard(
     for system in &SYSTEMS {
         tasks.extend(task(system, env)?);
     }
-    // The batch script of an array's task is rank 0 of the tasks that it might start.
+    // The batch script of an array task is rank 0 of the tasks that it might start.
     if tasks.iter().any(|task| !task.system.ranks) {
         tasks.retain(|task| !task.system.ranks || task.index > 0 || task.count.is_some());
     }
-    // The same task may be known by several names: MPI libraries set theirs in Slurm steps too.
+    // Several variables may describe the same task: MPI libraries also set theirs in Slurm steps.
     tasks.dedup_by(|task, before| task.system.ranks && same(task, before));
     match (tasks.as_slice(), count) {
         ([], None) => Ok(Shard::ALL),
@@ -192,7 +192,7 @@ fn unknown(task: &Task) -> String {
     }
 }
 
-/// What the environment tells of a system's tasks.
+/// Returns the task of one system, where the environment describes one.
 fn task(
     system: &'static System,
     env: &dyn Fn(&str) -> Option<String>,
@@ -227,10 +227,10 @@ fn task(
                 }
             }
             if system.ranks && count.is_none_or(|count| count <= 1) && index == 0 {
-                // One rank is no parallel run. Without their number a rank of 0 says nothing.
+                // One rank is not a parallel run. Rank 0 without a number of ranks means nothing.
                 return Ok(None);
             }
-            // A batch script is rank 0 of as many tasks as it may start, and alone.
+            // A batch script is rank 0 of as many tasks as it may start, but it runs alone.
             count.filter(|_| used != "SLURM_NTASKS" || index > 0)
         }
         TaskCount::Range { count, first, last, step } => {
@@ -248,8 +248,8 @@ fn task(
     Ok(Some(Task { system, variable, index, count }))
 }
 
-/// Variables that nobody here knows and that look as if they numbered tasks: where each task does a whole sweep, its user
-/// should hear of them.
+/// Returns unknown variables that look like task numbers. Where every task would do a whole sweep, the user should be
+/// told about them.
 pub fn unknown_numbers(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     const ENDS: [&str; 13] = [
         "ARRAY_INDEX",
@@ -260,7 +260,7 @@ pub fn unknown_numbers(variables: impl Iterator<Item = (String, String)>) -> Vec
         "WORLD_RANK",
         "_PROCID",
         "JOB_INDEX",
-        // Moab, HTCondor, PALS, Nomad, launchers of several hosts.
+        // Moab, HTCondor, PALS, Nomad, and launchers for several hosts.
         "ARRAYINDEX",
         "_PROCNO",
         "RANKID",

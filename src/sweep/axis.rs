@@ -7,21 +7,21 @@ use toml::Value;
 /// The values that a field takes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Values {
-    /// Listed in the file.
+    /// Values listed in the file.
     List(Vec<Value>),
-    /// In equal decimal steps.
+    /// Values in equal decimal steps.
     Range {
         numbers: DecimalRange,
-        /// Whether they are written as whole numbers.
+        /// Whether the values are written as whole numbers.
         whole: bool,
     },
-    /// Evenly (or in equal factors) from one end to the other, both included.
+    /// Values spaced evenly (or by equal factors) from one end to the other, both included.
     Spaced { from: f64, to: f64, count: u64, log: bool },
-    /// A Latin hypercube's coordinate.
+    /// A coordinate of a Latin hypercube.
     Latin { from: f64, to: f64, log: bool, round: bool, coordinate: Coordinate, count: u64 },
 }
 
-/// What a column of values holds.
+/// The type of a column of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
     Whole,
@@ -62,7 +62,7 @@ impl Values {
         }
     }
 
-    /// The common type of all values.
+    /// Returns the common type of all values.
     pub(super) fn kind(&self) -> ValueKind {
         match self {
             Self::Range { whole: true, .. } | Self::Latin { round: true, .. } => ValueKind::Whole,
@@ -83,7 +83,7 @@ impl Values {
     }
 }
 
-/// A value between two, by sums or by factors.
+/// Interpolates between two values, linearly or geometrically.
 fn between(from: f64, to: f64, part: f64, log: bool) -> f64 {
     // `libm` gives the same bits on every machine.
     if log { from * libm::pow(to / from, part) } else { from + (to - from) * part }
@@ -94,7 +94,7 @@ fn number(value: f64, whole: bool) -> Value {
     if whole && value.abs() < 9e15 { Value::Integer(value as i64) } else { Value::Float(value) }
 }
 
-/// A value as a cell of a table: text without quotes, anything nested as TOML.
+/// Formats a value as a cell of a table: text without quotes, nested values as TOML.
 pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! What points share: fitted predictors, and plans of equal workloads.
+//! Values that points share: fitted predictors, and plans of equal workloads.
 
 use super::SweepError;
 use crate::run::{Course, Extensions, KindPredictors, LoadedPredictor, RunError, Study};
@@ -7,14 +7,15 @@ use crate::units::Dollars;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// How many plans are kept. Neighbouring points share plans, distant ones rarely do.
+/// Maximum number of cached plans. Neighbouring points share plans; distant ones rarely do.
 const MOST_PLANS: usize = 256;
-/// How many predictors are kept. A price that is swept makes a predictor for each value.
+/// Maximum number of cached predictors. A sweep over the price makes a predictor for each value.
 const MOST_PREDICTORS: usize = 64;
 
 type CacheSlot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
 
-/// Values by key. Each is made once, even if several threads want it; the oldest are dropped when there are too many.
+/// A cache of values by key. Each value is made once, even if several threads request it; the oldest are dropped when
+/// there are too many.
 #[derive(Debug)]
 struct KeyedCache<V> {
     most: usize,
@@ -24,7 +25,7 @@ struct KeyedCache<V> {
 #[derive(Debug)]
 struct Kept<V> {
     slots: BTreeMap<String, CacheSlot<V>>,
-    /// The keys, the oldest first.
+    /// The keys, oldest first.
     order: VecDeque<String>,
 }
 
@@ -53,12 +54,12 @@ impl<V> KeyedCache<V> {
                 }
             }
         };
-        // Outside the lock: others may make other values meanwhile.
+        // Outside the lock, so that other threads can make other values meanwhile.
         slot.get_or_init(|| make().map(Arc::new)).clone()
     }
 }
 
-/// What points share.
+/// Values that points share.
 #[derive(Debug)]
 pub(super) struct Cache {
     predictors: KeyedCache<LoadedPredictor>,
@@ -96,7 +97,7 @@ impl Cache {
         self.predictors.get(&key, make).map_err(SweepError::Search)
     }
 
-    /// The predictors of each GPU kind of a scenario.
+    /// Returns the predictors of each GPU kind of a scenario.
     pub(super) fn kinds(
         &self,
         scenario: &Scenario,
@@ -112,7 +113,7 @@ impl Cache {
         scenario.gpus.iter().map(kind).collect()
     }
 
-    /// What a strategy has a study run; `source` identifies the predictor that plans.
+    /// Returns the course that a strategy gives a study; `source` identifies the predictor that plans.
     pub(super) fn course(
         &self,
         study: &Study,
@@ -122,7 +123,7 @@ impl Cache {
         let mut key = format!("{name}|{source}|{:?}", study.scenario().plan);
         for w in study.workloads() {
             let (slo, rate) = (w.slo.get().to_bits(), w.rate.get().to_bits());
-            // Names are of any characters but control characters.
+            // Names may hold any characters but control characters, so line breaks are safe separators.
             key += &format!("\n{}\n{}\n{slo}\n{rate}", w.name, w.model);
         }
         self.plans.get(&key, || {

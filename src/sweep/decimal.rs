@@ -1,18 +1,18 @@
 //! Ranges in decimal numbers: `from = 0.1, step = 0.1` gives 0.3, not 0.30000000000000004.
 
-/// A number as people write it: `mantissa × 10^(−scale)`.
+/// A number in decimal notation: `mantissa × 10^(−scale)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decimal {
     mantissa: i128,
     scale: u32,
 }
 
-/// Numbers with more digits are not meant as decimal ones.
+/// The maximum number of digits; numbers with more are not meant as decimal ones.
 const MOST_DIGITS: usize = 30;
 
 impl Decimal {
-    /// The shortest decimal that reads back as this number; none for what is not finite or has more than
-    /// 30 digits.
+    /// Returns the shortest decimal that reads back as this number; `None` for numbers that are not finite
+    /// or have more than 30 digits.
     pub(super) fn of(value: f64) -> Option<Self> {
         let text = value.is_finite().then(|| value.to_string())?;
         let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
@@ -23,7 +23,8 @@ impl Decimal {
         Some(Self { mantissa, scale: u32::try_from(fraction.len()).ok()? })
     }
 
-    /// The same number with `scale` digits after the point, of which there are at least as many as it has.
+    /// Returns the mantissa of the same number with `scale` digits after the point; `scale` is at least
+    /// its own.
     fn mantissa_at(self, scale: u32) -> Option<i128> {
         10_i128.checked_pow(scale - self.scale)?.checked_mul(self.mantissa)
     }
@@ -33,12 +34,13 @@ impl Decimal {
         let digits = format!("{:0width$}", self.mantissa.unsigned_abs(), width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let sign = if self.mantissa < 0 { "-" } else { "" };
-        // Reading rounds correctly, which no arithmetic of doubles would.
+        // Parsing rounds correctly, which floating-point arithmetic would not.
         format!("{sign}{whole}.{fraction}0").parse().expect("digits are a number")
     }
 }
 
-/// `from`, `from + step`, … up to `to`, each exactly the decimal number that a person would write.
+/// The values `from`, `from + step`, … up to `to`, each exactly the decimal number that a person would
+/// write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DecimalRange {
     first: i128,
@@ -48,7 +50,8 @@ pub(super) struct DecimalRange {
 }
 
 impl DecimalRange {
-    /// None when the numbers have too many digits, or the step is zero or leads away from `to`.
+    /// Creates a range; `None` when the numbers have too many digits, or the step is zero or leads away
+    /// from `to`.
     pub(super) fn new(from: f64, to: f64, step: f64) -> Option<Self> {
         let all = [Decimal::of(from)?, Decimal::of(to)?, Decimal::of(step)?];
         let scale = all.iter().map(|d| d.scale).max()?;
@@ -72,8 +75,8 @@ impl DecimalRange {
     }
 }
 
-/// The nearest number with at most six significant digits: short to read, and the same on every machine
-/// although logarithms may differ in their last bit.
+/// Rounds to at most six significant digits: short to read, and the same on every machine although
+/// logarithms may differ in their last bit.
 pub(super) fn six_digits(value: f64) -> f64 {
     format!("{value:.5e}").parse().expect("a formatted number is a number")
 }

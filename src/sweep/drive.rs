@@ -1,4 +1,4 @@
-//! Does a sweep, or one shard of it, from wherever an earlier process left it.
+//! Runs a sweep, or one shard of it, from wherever an earlier process left it.
 
 use super::finish::{RowSource, write_tables};
 use super::folder::{UnfinishedSweep, discard};
@@ -13,60 +13,60 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// How a sweep is done.
+/// Options for running a sweep.
 #[derive(Debug, Clone)]
 pub struct SweepOptions {
     /// The folder of results; a shard makes a folder of its own in it.
     pub output: PathBuf,
-    /// Which part is done.
+    /// The part of the sweep to run.
     pub shard: Shard,
     /// Whether unfinished work is continued, and finished work left as it is.
     pub resume: bool,
-    /// How many threads work.
+    /// Number of worker threads.
     pub threads: usize,
 }
 
-/// How far a sweep is.
+/// The progress of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepProgress {
-    /// Points that are done.
+    /// Number of points that are done.
     pub done: u64,
-    /// Points of this shard.
+    /// Number of points of this shard.
     pub points: u64,
-    /// Points that were done before this process began.
+    /// Number of points that were done before this process started.
     pub before: u64,
-    /// Failed runs so far.
+    /// Number of failed runs so far.
     pub failed: u64,
 }
 
-/// What became of a sweep.
+/// The outcome of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SweepOutcome {
-    /// Its name.
+    /// The name of the sweep.
     pub sweep: String,
-    /// Where its files are.
+    /// The folder of its files.
     pub output: PathBuf,
-    /// Which shard was done, from 0.
+    /// The index of the shard that was run, from 0.
     pub shard: u32,
-    /// Of how many.
+    /// Number of shards.
     pub shards: u32,
-    /// The points of this shard.
+    /// Number of points of this shard.
     pub points: u64,
-    /// How many of them an earlier process had done.
+    /// Number of points that an earlier process had done.
     pub resumed_points: u64,
-    /// The runs: one for each point, strategy, predictor, truth and seed.
+    /// Number of runs: one for each point, strategy, predictor, truth and seed.
     pub runs: u64,
-    /// How many of them failed.
+    /// Number of runs that failed.
     pub failed: u64,
-    /// The rows of the tables.
+    /// Number of rows of the tables.
     pub rows: u64,
 }
 
-/// Does a sweep. `manifest` was begun by the caller; `report` hears of progress, and may stop the work.
+/// Runs a sweep. The caller has already started `manifest`; `report` receives progress, and may stop the work.
 ///
 /// # Errors
-/// When the folder cannot be used or holds other work, files cannot be written, or `report` stopped it: finished points
-/// are kept then. Points that fail are no error.
+/// When the folder cannot be used or holds other work, files cannot be written, or `report` stopped the sweep; finished
+/// points are kept then. Points that fail are not errors.
 pub fn run_sweep(
     sweep: &Sweep,
     options: &SweepOptions,
@@ -85,7 +85,7 @@ pub fn run_sweep(
         return Ok(outcome(facts, dir, None));
     }
     check_same(&dir, sweep.id())?;
-    // Checks that results can be written there before anything runs.
+    // Check that results can be written there before anything runs.
     drop(OutputDir::open(&dir, Existing::ReplaceLongRuns).map_err(RunError::from)?);
     let mut work = UnfinishedSweep::open(&dir, sweep, shard, options.resume)?;
     let mine = |index: u64| {
@@ -165,18 +165,18 @@ fn outcome(facts: SweepFacts, output: PathBuf, before: Option<u64>) -> SweepOutc
     }
 }
 
-/// Whether a folder holds this shard of a sweep, finished and unchanged.
+/// Returns whether a folder holds this shard of a sweep, finished and unchanged.
 #[must_use]
 pub fn is_finished(output: &Path, sweep: &Sweep, shard: Shard) -> bool {
     finished(&shard_folder(output, shard), sweep, shard).is_some()
 }
 
-/// Where a shard has its files.
+/// Returns the folder of a shard.
 fn shard_folder(output: &Path, shard: Shard) -> PathBuf {
     if shard.count() == 1 { output.to_owned() } else { output.join(shard.folder()) }
 }
 
-/// What a folder says of itself when it holds exactly this shard, finished and unchanged.
+/// Returns the facts recorded in a folder, where it holds exactly this shard, finished and unchanged.
 fn finished(dir: &Path, sweep: &Sweep, shard: Shard) -> Option<SweepFacts> {
     let manifest = Manifest::read(&dir.join("manifest.json")).ok()?;
     let intact = manifest.intact(dir, &["rows.csv", "rows.parquet", "points.csv"]);
@@ -186,7 +186,7 @@ fn finished(dir: &Path, sweep: &Sweep, shard: Shard) -> Option<SweepFacts> {
     })
 }
 
-/// Refuses a folder with finished results of anything but this sweep: they took long to make.
+/// Refuses a folder with finished results of any other sweep, because they took long to compute.
 pub(super) fn check_same(dir: &Path, id: &str) -> Result<(), SweepError> {
     let Ok(manifest) = Manifest::read(&dir.join("manifest.json")) else { return Ok(()) };
     let what = match &manifest.sweep {
@@ -207,8 +207,8 @@ pub(super) fn check_same(dir: &Path, id: &str) -> Result<(), SweepError> {
     })
 }
 
-/// Refuses to split a sweep another way than its other shards were: a task of a job array that is submitted
-/// again alone may believe that it is the only one.
+/// Refuses to split a sweep differently from its other shards: a task of a job array that is resubmitted alone may take
+/// itself for the only one.
 fn check_siblings(output: &Path, shard: Shard) -> Result<(), SweepError> {
     for other in shards_in(output) {
         if other.count() != shard.count() {
@@ -222,7 +222,7 @@ fn check_siblings(output: &Path, shard: Shard) -> Result<(), SweepError> {
     Ok(())
 }
 
-/// The shards that have a folder here, by name.
+/// Returns the shards that have a folder here, by name.
 pub(super) fn shards_in(output: &Path) -> Vec<Shard> {
     let entries = std::fs::read_dir(output).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| Shard::of_folder(&entry.file_name().to_string_lossy()));
@@ -231,7 +231,7 @@ pub(super) fn shards_in(output: &Path) -> Vec<Shard> {
     shards
 }
 
-/// Rows of a file without a header.
+/// A file of rows without a header.
 struct RowFile {
     path: PathBuf,
 }

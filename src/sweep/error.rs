@@ -1,4 +1,4 @@
-//! Why a sweep could not be done.
+//! Errors of sweeps.
 
 use crate::input::toml_keys::{Problem, listing};
 use crate::run::RunError;
@@ -6,7 +6,7 @@ use crate::scenario::ScenarioError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a sweep could not be done.
+/// The reason why a sweep failed.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
@@ -14,28 +14,28 @@ pub enum SweepError {
     /// The sweep file cannot be read.
     #[error("{}: cannot read the sweep file: {source}; check the path and its permissions", .path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    /// The text is no valid sweep: everything that is wrong with it.
+    /// The text is not a valid sweep; lists everything that is wrong with it.
     #[error("{}", listing(path, problems))]
     Invalid {
         path: PathBuf,
         /// All problems in the order of their lines; at least one.
         problems: Vec<Problem>,
     },
-    /// The base scenario, or what the first point makes of it, cannot be used.
+    /// The base scenario, or the scenario of the first point, cannot be used.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     /// The first point of the sweep is not a valid scenario, for a reason that all points share.
     #[error("{}: {place} not fit the scenario: {}", .path.display(), reasons(source))]
     FirstPoint {
         path: PathBuf,
-        /// The field that causes it, if there is one, with a verb.
+        /// The field that causes the error, if there is one, with a verb.
         place: String,
         source: Box<ScenarioError>,
     },
     /// The predictors cannot be made.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// More points than are run without a confirmation.
+    /// The sweep has more points than are run without a confirmation.
     #[error(
         "{}: {points} points are more than {limit}; allowed: up to {limit} points; fix: take fewer values, \
          or confirm with --yes",
@@ -51,18 +51,18 @@ pub enum SweepError {
     /// A file of the work cannot be read or written.
     #[error("{}: {source}", .path.display())]
     File { path: PathBuf, source: io::Error },
-    /// Whoever asked for it did not want the rest.
+    /// The caller stopped the sweep.
     #[error("the sweep was stopped; finished points are kept")]
     Stopped,
-    /// Shards of different sweeps, or incomplete ones.
+    /// The shards belong to different sweeps, or are incomplete.
     #[error("{0}")]
     Merge(String),
-    /// A search that cannot begin.
+    /// A search cannot start.
     #[error("{0}")]
     Search(String),
 }
 
-/// What is wrong with a scenario, without the total: the mistake is in the sweep.
+/// Returns the problems of a scenario without their total, because the mistake is in the sweep.
 fn reasons(error: &ScenarioError) -> String {
     match error {
         ScenarioError::Invalid { path, problems } => {
@@ -74,7 +74,7 @@ fn reasons(error: &ScenarioError) -> String {
 }
 
 impl SweepError {
-    /// An error of the file system at a path.
+    /// Returns a function that adds a path to a file system error.
     pub(super) fn file(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { path, source }

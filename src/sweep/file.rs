@@ -1,4 +1,4 @@
-//! A sweep file: every key is read and checked, and all mistakes are told together.
+//! Reads a sweep file: every key is checked, and all mistakes are reported together.
 
 use super::SweepError;
 use super::first_point::fault;
@@ -39,7 +39,7 @@ const SET: KeyRule<'_> = KeyRule {
     fix: "write [set] and below it for example duration_s = 30",
 };
 
-/// Keys of a scenario, which do not belong here.
+/// Keys of a scenario, which do not belong in a sweep file.
 const OF_SCENARIO: [&str; 9] = [
     "workload",
     "gpu",
@@ -64,15 +64,14 @@ pub(super) struct RawSweep {
     pub(super) prediction_error: bool,
     pub(super) keep_plan: bool,
     pub(super) set: Vec<(String, Value)>,
-    /// Their first one is that of the scenario, where the file says none.
+    /// The seeds; without a first seed in the file, the scenario's own is the first.
     pub(super) seeds: (Option<u64>, SeedList),
     pub(super) grid: SweepGrid,
     pub(super) points: u64,
 }
 
 impl RawSweep {
-    /// Reads the text of a sweep file.
-    /// `load` gives its scenario, where that can be read.
+    /// Parses the text of a sweep file. `load` returns its scenario, where that can be read.
     pub(super) fn parse(
         path: &Path,
         text: &str,
@@ -148,19 +147,19 @@ fn read(
     })
 }
 
-/// Text that is not empty.
+/// Reads a text that is not empty.
 pub(super) fn text(value: &DeValue<'_>) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// A name of 1 to 64 characters that all can be seen.
+/// Reads a name of 1 to 64 visible characters.
 pub(super) fn short(value: &DeValue<'_>) -> Option<String> {
     let name = value.as_str()?;
     let fits = (1..=64).contains(&name.chars().count());
     (fits && !name.chars().any(crate::domain::is_hidden)).then(|| name.to_owned())
 }
 
-/// A key that is true or false, false where it is not there.
+/// Reads a key that is true or false; false where it is absent.
 pub(super) fn switch(
     t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -169,7 +168,7 @@ pub(super) fn switch(
     t.read(problems, key, KeyNeed::Optional, SWITCH, DeValue::as_bool).given().unwrap_or(false)
 }
 
-/// A list of names, each once; `known` says what is wrong with one.
+/// Reads a list of names without duplicates; `known` returns what is wrong with a name.
 fn names(
     t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -199,7 +198,7 @@ fn names(
     found
 }
 
-/// What `[set]` says of fields of the scenario.
+/// Reads the fields of the scenario that `[set]` changes.
 fn settings(
     t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,

@@ -1,4 +1,4 @@
-//! From rows in order to the files of a sweep: `rows.csv`, `rows.parquet`, `points.csv`.
+//! Writes the files of a sweep from its rows in order: `rows.csv`, `rows.parquet`, `points.csv`.
 
 use super::SweepError;
 use super::aggregate::Aggregate;
@@ -6,15 +6,15 @@ use crate::results::{Cells, ColumnType, OutputDir, ParquetTable};
 use csv::StringRecord;
 use std::io::{self, Write};
 
-/// Rows of a Parquet file that are written at once, and so in memory at once.
+/// Number of rows of a Parquet file that are written at once, and so held in memory at once.
 const GROUP: usize = 16_384;
 
 /// The names and types of a table's columns.
 pub(super) type TableColumns = [(String, ColumnType)];
 
-/// Rows in the order of points, read as often as needed.
+/// A source of rows in the order of points, which can be read repeatedly.
 pub(super) trait RowSource {
-    /// Hands every row to `take`, the same ones each time.
+    /// Passes every row to `take`; the rows are the same each time.
     fn rows(&self, take: &mut dyn FnMut(&StringRecord) -> io::Result<()>)
     -> Result<(), SweepError>;
 }
@@ -37,7 +37,7 @@ pub(super) fn write_tables(
     });
     settled(csv, &mut failed)?;
     let parquet = dir.write("rows.parquet", |out| {
-        // The Parquet writer wants to own what it writes to, on any thread.
+        // The Parquet writer needs to own its output and to be able to move to any thread.
         let mut file = tempfile::tempfile()?;
         write_parquet(source, columns, &mut file, &mut failed)?;
         io::Seek::rewind(&mut file)?;
@@ -53,7 +53,7 @@ pub(super) fn write_tables(
     Ok(count)
 }
 
-/// An error of the source says more than the failed write that it caused.
+/// Prefers an error of the source, which says more than the failed write that it caused.
 fn settled(
     written: Result<(), crate::results::OutputError>,
     failed: &mut Option<SweepError>,
@@ -123,7 +123,7 @@ fn empty(columns: &TableColumns) -> Vec<Cells> {
     columns.iter().map(cells).collect()
 }
 
-/// Adds a cell; an empty one is absent.
+/// Adds a cell; an empty one is null.
 fn push(cells: &mut Cells, text: &str) -> io::Result<()> {
     fn parsed<T: std::str::FromStr>(text: &str) -> io::Result<Option<T>> {
         if text.is_empty() {

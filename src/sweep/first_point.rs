@@ -1,4 +1,4 @@
-//! The first point of a sweep, made before anything runs: a mistake that affects all points is reported then, with its
+//! Builds the first point of a sweep before anything runs: a mistake that affects all points is reported then, with its
 //! field in the sweep file.
 
 use super::SweepError;
@@ -9,13 +9,13 @@ use toml::Value;
 
 /// A field of the scenario that the sweep sets.
 struct Given {
-    /// Where in the sweep file, in words.
+    /// The place in the sweep file, in words.
     place: String,
     path: String,
     value: Value,
 }
 
-/// The scenario with `[set]`, and that of the first point.
+/// Returns the scenario with `[set]` applied, and the scenario of the first point.
 pub(super) fn first_point(
     path: &Path,
     scenario: &Document,
@@ -59,15 +59,15 @@ pub(super) fn first_point(
     Ok((document, first))
 }
 
-/// What is wrong with a path, as problems say it.
+/// A problem with a path, in the words of an error message.
 pub(super) struct PathProblem {
     pub(super) what: String,
     pub(super) allowed: String,
     pub(super) fix: String,
 }
 
-/// What is wrong with the path of a field, as far as that does not depend on other fields: whether there is such a key at the
-/// top or of a workload, and such a workload.
+/// Returns what is wrong with the path of a field, as far as that does not depend on other fields: whether the key
+/// exists at the top level or in a workload, and whether the workload exists.
 pub(super) fn fault(document: &Document, path: &str) -> Option<PathProblem> {
     let parts: Vec<&str> = path.split('.').collect();
     if !matches!(parts.as_slice(), [_] | ["workload", _, _]) {
@@ -93,7 +93,7 @@ pub(super) fn fault(document: &Document, path: &str) -> Option<PathProblem> {
     }
 }
 
-/// The only field whose removal makes the scenario valid, if there is exactly one.
+/// Returns the only field whose removal makes the scenario valid, if there is exactly one.
 fn culprit<'g>(scenario: &Document, all: &[&'g Given]) -> Option<&'g Given> {
     let sound_without = |left_out: usize| {
         let mut document = scenario.clone();

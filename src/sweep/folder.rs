@@ -1,9 +1,9 @@
-//! The work of a sweep that is not finished: what is kept, and where to go on.
+//! The unfinished work of a sweep: the rows kept so far, and where to continue.
 //!
-//! `DIR/.sweep/` holds the rows of complete points in order (`rows.csv`, without a header) and, for each time that
-//! rows were added, a line of `progress` with the number of points, the length and a check sum of all rows. Rows are written
-//! before their line, so a process that is killed leaves at most rows without a line, and a machine that
-//! loses power at most lines whose check sum is wrong; both are cut off.
+//! `DIR/.sweep/` holds the rows of complete points in order (`rows.csv`, without a header) and `progress`, with one
+//! line for each time that rows were added: the number of points, the length and a checksum of all rows. Rows are
+//! written before their line. A process that is killed therefore leaves at most rows without a line, and a machine that
+//! loses power at most lines with a wrong checksum; both are cut off.
 
 use super::{Shard, Sweep, SweepError};
 use crc32fast::Hasher;
@@ -12,10 +12,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The folder of unfinished work in a folder of results.
+/// The name of the folder of unfinished work in a folder of results.
 pub(super) const WORK: &str = ".sweep";
 
-/// Whose work it is.
+/// The identity of the sweep that owns the work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Owner {
     sweep: String,
@@ -24,14 +24,14 @@ struct Owner {
     shards: u32,
 }
 
-/// How far it is.
+/// The progress of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct SweepCompletion {
     /// Complete points of this shard.
     pub(super) points: u64,
     pub(super) runs: u64,
     pub(super) failed: u64,
-    /// Bytes of rows.
+    /// Number of bytes of rows.
     bytes: u64,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct UnfinishedSweep {
     progress: File,
     hash: Hasher,
     done: SweepCompletion,
-    /// Locked while this process works here; the lock goes with the process.
+    /// A file that is locked while this process works here; the lock ends with the process.
     _lock: File,
 }
 
 impl UnfinishedSweep {
-    /// Begins, or goes on where an earlier process stopped. Without `resume`, unfinished work is refused.
+    /// Starts the work, or continues where an earlier process stopped. Without `resume`, unfinished work is refused.
     pub(super) fn open(
         dir: &Path,
         sweep: &Sweep,
@@ -68,7 +68,7 @@ impl UnfinishedSweep {
             Ok(text) => check_owner(dir, &text, &owner, resume)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let text = serde_json::to_string(&owner).expect("plain values are JSON");
-                // Renamed, so that it is whole or not there.
+                // Renamed into place, so that the file is either whole or absent.
                 let new = path.join("sweep.json.new");
                 std::fs::write(&new, text)
                     .and_then(|()| std::fs::rename(&new, &file))
@@ -98,7 +98,7 @@ impl UnfinishedSweep {
         self.path.join("rows.csv")
     }
 
-    /// Adds the rows of one point.
+    /// Appends the rows of one point.
     pub(super) fn add(&mut self, csv: &[u8], runs: u64, failed: u64) -> Result<(), SweepError> {
         self.rows.write_all(csv).map_err(SweepError::file(&self.rows_path()))?;
         self.hash.update(csv);
@@ -114,13 +114,14 @@ impl UnfinishedSweep {
             .map_err(SweepError::file(&self.path.join("progress")))
     }
 
-    /// Removes the folder: its rows are in the results.
+    /// Removes the folder once its rows are in the results.
     pub(super) fn remove(self) -> Result<(), SweepError> {
         std::fs::remove_dir_all(&self.path).map_err(SweepError::file(&self.path))
     }
 }
 
-/// Removes what a process left that was killed between the results and the end; refused while another works there.
+/// Removes the leftovers of a process that was killed after it wrote the results; refused while another process works
+/// there.
 pub(super) fn discard(dir: &Path) -> Result<(), SweepError> {
     let work = dir.join(WORK);
     if !work.is_dir() {
@@ -130,7 +131,7 @@ pub(super) fn discard(dir: &Path) -> Result<(), SweepError> {
     std::fs::remove_dir_all(&work).map_err(SweepError::file(&work))
 }
 
-/// Makes the folder of unfinished work where needed and takes its lock, or says that another process has it.
+/// Creates the folder of unfinished work where needed and locks it; fails where another process holds the lock.
 fn lock(dir: &Path, work: &Path) -> Result<File, SweepError> {
     let path = work.join("lock");
     let mut attempts = 0;
@@ -139,7 +140,7 @@ fn lock(dir: &Path, work: &Path) -> Result<File, SweepError> {
             .and_then(|()| OpenOptions::new().read(true).append(true).create(true).open(&path));
         let file = match file {
             Ok(file) => file,
-            // Another process that is done removes the folder just now.
+            // Another process has just finished and is removing the folder.
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < 100 => {
                 attempts += 1;
                 continue;
@@ -147,7 +148,7 @@ fn lock(dir: &Path, work: &Path) -> Result<File, SweepError> {
             Err(error) => return Err(SweepError::file(&path)(error)),
         };
         match file.try_lock() {
-            // A lock on a file that is not there any more keeps nobody out.
+            // A lock on a deleted file excludes nobody.
             Ok(()) if attempts < 100 && !is_at(&file, &path) => attempts += 1,
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
@@ -167,7 +168,7 @@ fn lock(dir: &Path, work: &Path) -> Result<File, SweepError> {
     }
 }
 
-/// Whether an open file is the one at a path.
+/// Returns whether an open file is the one at a path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -176,7 +177,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!((own, there), (Ok(own), Ok(there)) if own == there)
 }
 
-/// Whether an open file is the one at a path.
+/// Returns whether an open file is the one at a path.
 #[cfg(not(unix))]
 fn is_at(_: &File, path: &Path) -> bool {
     path.exists()
@@ -220,7 +221,8 @@ fn open_file(path: &Path) -> Result<File, SweepError> {
         .map_err(SweepError::file(path))
 }
 
-/// The longest part of the progress that the rows bear out, its length in bytes, and the state of its check sum.
+/// Returns the longest prefix of the progress that the rows confirm, its length in bytes, and the state of its
+/// checksum.
 fn good_part(rows: &File, progress: &File) -> io::Result<(SweepCompletion, u64, Hasher)> {
     let mut rows = BufReader::with_capacity(1 << 16, rows);
     let (mut done, mut lines, mut hash) = (SweepCompletion::default(), 0, Hasher::new());
@@ -228,7 +230,7 @@ fn good_part(rows: &File, progress: &File) -> io::Result<(SweepCompletion, u64, 
     let mut line = String::new();
     loop {
         line.clear();
-        // What is no text is no progress either.
+        // Anything that is not text is not progress either.
         let read = reader.read_line(&mut line).unwrap_or(0);
         let Some((next, sum)) = line.strip_suffix('\n').and_then(parse) else { break };
         let Some(more) = next.bytes.checked_sub(done.bytes) else { break };
@@ -253,7 +255,7 @@ fn parse(line: &str) -> Option<(SweepCompletion, u32)> {
     words.next().is_none().then_some((done, sum))
 }
 
-/// Adds up to `count` bytes to a check sum; says how many there were.
+/// Adds up to `count` bytes to a checksum; returns how many there were.
 fn update(rows: &mut impl Read, count: u64, hash: &mut Hasher) -> io::Result<u64> {
     let mut left = rows.take(count);
     let mut buffer = [0; 1 << 14];

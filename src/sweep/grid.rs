@@ -1,4 +1,4 @@
-//! All points of a sweep, by their number.
+//! The points of a sweep, addressed by number.
 
 use super::axis::{ValueKind, Values, cell};
 use crate::results::hex;
@@ -15,7 +15,7 @@ pub(super) struct SweptField {
     pub(super) values: Values,
 }
 
-/// Fields that move together: one, or several that are zipped or sampled.
+/// Fields that change together: one, or several that are zipped or sampled.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct GridAxis {
     pub(super) fields: Vec<SweptField>,
@@ -37,14 +37,14 @@ pub(super) struct SweepGrid {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SweepPoint {
     pub(super) index: u64,
-    /// What identifies it among all points of any sweep over the same fields.
+    /// The identifier among all points of any sweep over the same fields.
     pub(super) id: String,
     /// The value of each field, in the order of [`SweepGrid::fields`].
     pub(super) values: Vec<Value>,
 }
 
 impl SweepGrid {
-    /// How many points there are; none when that is beyond 2⁶⁴.
+    /// Returns the number of points; `None` when it exceeds 2⁶⁴.
     pub(super) fn len(&self) -> Option<u64> {
         self.axes.iter().try_fold(1_u64, |n, axis| n.checked_mul(axis.len()))
     }
@@ -57,7 +57,7 @@ impl SweepGrid {
         self.fields().map(|field| field.values.kind()).collect()
     }
 
-    /// The point with a number below [`SweepGrid::len`].
+    /// Returns the point with a number below [`SweepGrid::len`].
     pub(super) fn point(&self, index: u64) -> SweepPoint {
         let mut positions = vec![0; self.axes.len()];
         let mut rest = index;
@@ -75,7 +75,8 @@ impl SweepGrid {
         SweepPoint { index, id, values }
     }
 
-    /// The points that differ from the first one in a single axis with a text value: they may name other files.
+    /// Returns the points that differ from the first one in a single axis with a text value, which may name
+    /// other files.
     pub(super) fn points_of_texts(&self) -> impl Iterator<Item = SweepPoint> {
         let mut step = self.len().unwrap_or(0);
         self.axes.iter().flat_map(move |axis| {
@@ -86,8 +87,8 @@ impl SweepGrid {
         })
     }
 
-    /// The shard of a point among `shards`: by the hash of its values, so that neighbours, which cost about the
-    /// same, go to different shards.
+    /// Returns the shard of a point among `shards`. It is chosen by the hash of the point's values, so that
+    /// neighbours, which cost about the same, go to different shards.
     pub(super) fn shard_of(&self, point: &SweepPoint, shards: u32) -> u32 {
         let hash = u64::from_str_radix(&point.id, 16).expect("an id is 16 hexadecimal digits");
         u32::try_from(hash % u64::from(shards)).expect("a remainder of 32 bits")

@@ -3,9 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
-/// One coordinate of the samples: which part of its range each sample lies in, and where in that part.
+/// One coordinate of the samples: the part of its range in which each sample lies, and the position within that part.
 ///
-/// Nothing is stored for a sample: the order of the parts is a permutation that is computed.
+/// Nothing is stored per sample: the order of the parts is a permutation that is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Coordinate {
     samples: u64,
@@ -14,7 +14,7 @@ pub(super) struct Coordinate {
 }
 
 impl Coordinate {
-    /// The coordinate with this number; another seed gives other samples.
+    /// Creates the coordinate with this number; another seed gives other samples.
     pub(super) fn new(samples: u64, seed: u64, number: u64) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"igniter/latin/v1");
@@ -30,13 +30,13 @@ impl Coordinate {
         Self { samples, keys, jitter: mixed(word(0) ^ word(3)) }
     }
 
-    /// Where a sample lies, from 0 to below 1.
+    /// Returns the position of a sample, from 0 to below 1.
     pub(super) fn at(&self, sample: u64) -> f64 {
         let within = (mixed(self.jitter ^ sample) >> 11) as f64 / (1_u64 << 53) as f64;
         (self.part(sample) as f64 + within) / self.samples as f64
     }
 
-    /// A permutation of 0 … n − 1: a Feistel network over the next power of four, applied until it is back
+    /// Computes a permutation of 0 … n − 1: a Feistel network over the next power of four, applied until the result is
     /// below n.
     fn part(&self, sample: u64) -> u64 {
         let bits = u64::BITS - self.samples.saturating_sub(1).leading_zeros();

@@ -1,4 +1,4 @@
-//! What is done of a sweep that still runs: its means so far.
+//! The interim results of a sweep that is still running: its means so far.
 
 use super::Sweep;
 use super::aggregate::Aggregate;
@@ -9,8 +9,9 @@ use std::io;
 use std::path::Path;
 
 impl Sweep {
-    /// The means of the points that are done in a folder in which this sweep runs, as `points.csv` will hold them, and what
-    /// the sweep is so far. Empty before the first point is done, and when the sweep has finished.
+    /// Returns the means of the points that are done in a folder in which this sweep is running, in the format of
+    /// `points.csv`, and the facts of the sweep so far. The means are empty before the first point is done, and when
+    /// the sweep has finished.
     ///
     /// # Errors
     /// When the rows cannot be read.
@@ -20,7 +21,7 @@ impl Sweep {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        // The last line may not be whole yet.
+        // The last line may be incomplete.
         let whole = rows.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         let all = columns(&self.grid);
         let axes: Vec<String> = self.grid.fields().map(|field| field.column.clone()).collect();

@@ -1,4 +1,4 @@
-//! Puts shards together: the same bytes as one machine would have written.
+//! Merges shards into the same bytes that one machine would have written.
 
 use super::drive::shards_in;
 use super::finish::{RowSource, write_tables};
@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// One shard that is finished.
+/// A finished shard.
 #[derive(Debug)]
 struct FinishedShard {
     dir: PathBuf,
@@ -21,10 +21,10 @@ struct FinishedShard {
     facts: SweepFacts,
 }
 
-/// Merges the shards of `folders`: folders of shards, or folders that hold such folders.
+/// Merges the shards of `folders`: folders of shards, or folders that contain such folders.
 ///
 /// # Errors
-/// When shards are missing, not finished, there twice, of different sweeps or versions, or were changed.
+/// When shards are missing, unfinished, duplicated, from different sweeps or versions, or were changed.
 pub fn merge_shards(
     folders: &[PathBuf],
     output: &Path,
@@ -122,7 +122,7 @@ fn parts(folders: &[PathBuf]) -> Result<Vec<FinishedShard>, SweepError> {
     Ok(parts)
 }
 
-/// Whether what a manifest says of its columns can be: somebody may have edited it.
+/// Returns whether the columns in a manifest are consistent: somebody may have edited it.
 fn is_sound(facts: &SweepFacts) -> bool {
     let names: Vec<&str> = facts.columns.iter().map(|(name, _)| name.as_str()).collect();
     let fixed = fixed_columns();
@@ -180,7 +180,7 @@ fn check_complete(parts: &[FinishedShard]) -> Result<(), SweepError> {
     )))
 }
 
-/// Compares the rows with the hash that was noted when they were complete.
+/// Checks the rows against the hash that was recorded when they were complete.
 fn check_content(part: &FinishedShard) -> Result<(), SweepError> {
     let path = part.dir.join("rows.csv");
     File::open(&path).map_err(SweepError::file(&path))?;
@@ -200,7 +200,7 @@ struct Merged<'a> {
     columns: usize,
 }
 
-/// One shard that is being read: its next row with the point that it belongs to.
+/// A shard that is being read: its next row and the point of that row.
 struct ShardReading {
     path: PathBuf,
     reader: Reader<File>,
@@ -209,7 +209,7 @@ struct ShardReading {
 }
 
 impl ShardReading {
-    /// Reads the next row; false at the end.
+    /// Reads the next row; returns false at the end.
     fn advance(&mut self, columns: usize) -> Result<bool, SweepError> {
         let more = self.reader.read_record(&mut self.row);
         let more = more.map_err(|error| SweepError::file(&self.path)(error.into()))?;

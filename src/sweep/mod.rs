@@ -1,9 +1,9 @@
 //! Sweeps: a scenario at many points, with every strategy and several seeds.
 //!
 //! A sweep file names a scenario and the fields of it that take several values. [`run_sweep`] runs every point on all
-//! cores and keeps its rows as soon as they are complete, so that a process that is stopped at any moment can be continued;
-//! [`merge_shards`] puts together what several machines did. The bytes of all tables depend on the sweep
-//! alone: not on threads, shards or interruptions. `docs/sweeps.md` describes files and tables.
+//! cores and keeps its rows as soon as they are complete, so that a process that is stopped at any moment can be
+//! continued; [`merge_shards`] combines the results of several machines. The bytes of all tables depend on the sweep
+//! alone, not on threads, shards or interruptions. `docs/sweeps.md` describes files and tables.
 
 mod aggregate;
 mod array;

@@ -9,27 +9,27 @@ use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-/// What one point gives.
+/// The result of one point.
 #[derive(Debug, Default)]
 pub(super) struct PointRows {
     /// Its rows as CSV.
     pub(super) csv: Vec<u8>,
     pub(super) runs: u64,
-    /// How many of the runs failed.
+    /// Number of runs that failed.
     pub(super) failed: u64,
 }
 
 /// An arm that is being run.
 struct Running {
     arm: RunLabel,
-    /// The study with what it is to run, or why there is none.
+    /// The study with what it runs, or the reason why there is none.
     ready: Result<(Arc<Study>, Arc<Course>), String>,
     runs: Vec<RunRow>,
 }
 
 impl Sweep {
-    /// Runs one point. What fails becomes a row, also where it is a mistake of this program: one point must
-    /// not take a thousand others with it.
+    /// Runs one point. A failure becomes a row, even where it is a bug in this program: one point must not take a
+    /// thousand others with it.
     pub(super) fn run_point(&self, point: &SweepPoint) -> PointRows {
         let mut arms = match self.at(point) {
             Ok(scenario) => self.arms(&scenario),
@@ -64,7 +64,7 @@ impl Sweep {
                     let study = self.study(scenario, predictor.as_deref(), truth.as_deref());
                     study.map(Arc::new).map_err(|error| one_line(&error.to_string()))
                 });
-                // What plans are made for: this point, or for all points the scenario as it is.
+                // Plans are made for this point, or for the unchanged scenario at all points.
                 let planned = match &self.planned {
                     None => study.clone(),
                     Some(planned) => caught(|| {
@@ -94,7 +94,7 @@ impl Sweep {
         arms
     }
 
-    /// The scenario with its predictors, from the cache.
+    /// Returns the scenario with its predictors, from the cache.
     fn study(
         &self,
         scenario: &Scenario,
@@ -124,14 +124,14 @@ impl Sweep {
         arms
     }
 
-    /// The names of predictors that could not be made, as asked for.
+    /// Returns the names of predictors as they were requested, for predictors that could not be made.
     fn asked(predictor: Option<&str>, truth: Option<&str>) -> (String, String) {
         let predictor = predictor.unwrap_or(crate::run::DEFAULT_PREDICTOR);
         (predictor.to_owned(), truth.unwrap_or(predictor).to_owned())
     }
 }
 
-/// Runs `count` seeds from `first` of every arm; an arm that cannot run has one row that says why.
+/// Runs `count` seeds from `first` on for every arm; an arm that cannot run has one row with the reason.
 fn run_seeds(arms: &mut [Running], first: u64, count: u64) {
     arms.par_iter_mut().with_max_len(1).for_each(|arm| {
         let (study, course) = match &arm.ready {
@@ -149,7 +149,7 @@ fn run_seeds(arms: &mut [Running], first: u64, count: u64) {
     });
 }
 
-/// One run; its numbers depend on the study, what it runs and the seed alone.
+/// Performs one run; its numbers depend only on the study, what it runs and the seed.
 pub(super) fn run_once(study: &Study, course: &Course, seed: u64) -> Result<RunNumbers, String> {
     caught(|| {
         let result = study
@@ -162,8 +162,8 @@ pub(super) fn run_once(study: &Study, course: &Course, seed: u64) -> Result<RunN
     })
 }
 
-/// What `work` gives; a panic becomes an error. What is unwound with anything but a text is no panic of this program:
-/// an extension ends the work that way, and whoever called it takes it up.
+/// Returns the result of `work`, with a panic turned into an error. An unwind whose payload is not text is not a
+/// panic of this program: an extension ends the work that way, and its caller handles it.
 fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -1,4 +1,4 @@
-//! From the axes of a sweep file to a checked grid.
+//! Reads the axes of a sweep file into a checked grid.
 
 use super::axis::{Values, cell};
 use super::decimal::DecimalRange;
@@ -60,17 +60,17 @@ const SEED: WholeRule = WholeRule {
     fix: "give a whole number; every seed is as good as any other",
 };
 
-/// What an axis may consist of.
+/// The keys by which an axis may give its values.
 const WAYS: [&str; 4] = ["values", "range", "linear", "log"];
 const AXIS_KEYS: [&str; 10] =
     ["path", "name", "values", "range", "linear", "log", "zip", "latin", "samples", "seed"];
 const EXCLUDED: &str = "an axis has path with values, range, linear or log; or zip alone; or latin with samples (and \
                         seed); make two axes of it";
 
-/// A field that was read, with the place of its path.
+/// A field that was read, and the place of its path in the file.
 type FoundField = (SweptField, FilePlace);
 
-/// Says of the path of a field what is wrong with it, as far as that is known.
+/// A function that returns what is wrong with the path of a field, as far as that is known.
 pub(super) type PathFault<'f> = &'f dyn Fn(&str) -> Option<PathProblem>;
 
 /// Reads all axes.
@@ -119,7 +119,7 @@ pub(super) fn read_grid(
     grid
 }
 
-/// Reports a field that does not go with those before it.
+/// Reports a field that conflicts with earlier ones.
 fn check_among((field, place): &FoundField, known: &[FoundField], problems: &mut Problems<'_>) {
     let mut wrong = |what: String, allowed: &str, fix: &str| {
         problems.add(place, what, KeyRule { allowed, fix })
@@ -151,7 +151,7 @@ fn check_among((field, place): &FoundField, known: &[FoundField], problems: &mut
     }
 }
 
-/// Whether two paths lead to the two ways of giving one SLO.
+/// Returns whether two paths are the two ways of setting one SLO.
 fn says_the_same(one: &str, other: &str) -> bool {
     let of = |path: &str, key: &str| path.strip_suffix(key).map(str::to_owned);
     let (ms, x_solo) = (".slo_ms", ".slo_x_solo");
@@ -160,16 +160,16 @@ fn says_the_same(one: &str, other: &str) -> bool {
         .any(|(one, other)| of(one, ms).is_some_and(|table| of(other, x_solo) == Some(table)))
 }
 
-/// Reports steps of an axis that come twice: their points would be one and the same, done and counted twice. (Samples
-/// of a Latin hypercube that are rounded may meet.)
+/// Reports duplicate steps of an axis: their points would be identical, run twice and counted twice. (Rounded samples
+/// of a Latin hypercube may coincide.)
 fn refuse_repeats(axis: &GridAxis, place: &FilePlace, problems: &mut Problems<'_>) {
     let [first, others @ ..] = axis.fields.as_slice() else { return };
     let steps = || 0..first.values.len();
     let says = |step: u64| axis.fields.iter().map(move |field| cell(&field.values.value(step)));
     let (value, earlier, later) = match &first.values {
-        // Steps that are not 0, which `DecimalRange` knows.
+        // Their steps are not 0: `DecimalRange` checks that.
         _ if axis.fields.iter().any(|f| matches!(f.values, Values::Range { .. })) => return,
-        // One way only, so that equal ones are neighbours: no need to keep all.
+        // The values are monotonic, so equal ones are neighbours, and there is no need to keep all.
         Values::Spaced { .. } if others.is_empty() => {
             let same = |step: &u64| first.values.value(*step) == first.values.value(step + 1);
             let Some(step) = steps().skip(1).map(|step| step - 1).find(same) else { return };
@@ -255,7 +255,7 @@ fn hypercube(
         let values = Values::Latin { from, to, log, round, coordinate, count };
         Some((SweptField { column, path, values }, place))
     };
-    // All of them are read, so that all mistakes are told.
+    // Read all of them, so that all mistakes are reported.
     let found: Vec<Option<FoundField>> = (0..).zip(elements).map(&mut read).collect();
     found.into_iter().collect()
 }
@@ -271,7 +271,7 @@ pub(super) fn refuse_path(
     problems.add(place, format!("{path:?}, in the scenario: {}", found.what), rule);
 }
 
-/// The column and the path of a field, and where the path stands.
+/// Returns the column and the path of a field, and the place of the path.
 fn named(
     t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -367,7 +367,7 @@ fn table<'a>(
     given.table().or_else(|| given.refuse(problems, rule).given())
 }
 
-/// A number, and whether it is written as a whole one.
+/// Reads a number, and whether it is written as a whole one.
 fn number_of(
     t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,

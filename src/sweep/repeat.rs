@@ -8,13 +8,13 @@ use crate::run::{Course, Study};
 use crate::stats::{confidence_interval, mean};
 use rayon::prelude::*;
 
-/// The numbers of a whole run, and those of one of its workloads.
+/// Metrics of a whole run, and metrics of one of its workloads.
 const OF_RUN: [&str; 4] =
     ["attainment_pct", "worst_attainment_pct", "workloads_met", "goodput_rps"];
 const OF_WORKLOAD: [&str; 3] = ["mean_ms", "p99_ms", "slo_violation_pct"];
 
-/// Runs with `count` seeds from that of the scenario on, and sums up its numbers with intervals of this
-/// confidence. Every strategy gets the same seeds, and so the same arrivals.
+/// Runs with `count` seeds, starting at that of the scenario, and summarises the metrics with intervals
+/// of this confidence. Every strategy gets the same seeds, and so the same arrivals.
 ///
 /// # Errors
 /// When a run fails.
@@ -41,7 +41,7 @@ pub fn repeat(
         let values: Vec<f64> = runs.iter().filter_map(|run| run.metric(metric, workload)).collect();
         let Some(mean) = mean(&values) else { return };
         let interval = confidence_interval(&values, confidence);
-        // Student's t does not know where a number ends.
+        // Student's t does not know the limits of a number.
         let most = if metric.ends_with("_pct") { 100.0 } else { f64::INFINITY };
         rows.push(SeedRow {
             strategy: course.strategy().to_owned(),

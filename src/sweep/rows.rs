@@ -9,7 +9,7 @@ use crate::results::{Cell, Column, ColumnType, Details, StrategyResult, Workload
 const BEFORE: [(&str, ColumnType); 2] =
     [("point", ColumnType::Integer), ("point_id", ColumnType::Text)];
 
-/// Who made a run, and whether it worked.
+/// The columns that identify a run, and whether it succeeded.
 const ARM: [(&str, ColumnType); 6] = [
     ("strategy", ColumnType::Text),
     ("predictor", ColumnType::Text),
@@ -33,7 +33,7 @@ impl RunNumbers {
         Column::real("power_w", ("power", "W"), "W", |run| run.result.power_w().into()),
         Column::real("utilisation", ("busy", ""), "busy", |run| run.utilisation.into()),
     ];
-    /// What follows the columns of a workload.
+    /// The columns after those of a workload.
     const TIMES: [Column<Self>; 2] = [
         Column::real("duration_s", ("duration", "s"), "duration s", |run| run.duration_s.into()),
         Column::real("window_s", ("window", "s"), "window s", |run| run.window_s.into()),
@@ -83,12 +83,12 @@ fn after() -> Vec<(&'static str, ColumnType)> {
         .collect()
 }
 
-/// The names that no axis may have.
+/// Returns the names that no axis may have.
 pub(super) fn fixed_columns() -> Vec<&'static str> {
     BEFORE.into_iter().chain(after()).map(|(name, _)| name).collect()
 }
 
-/// Numbers of a whole run.
+/// Metrics of a whole run.
 pub(super) const RUN_METRICS: [&str; 8] = [
     "attainment_pct",
     "worst_attainment_pct",
@@ -100,7 +100,7 @@ pub(super) const RUN_METRICS: [&str; 8] = [
     "cost_per_hour",
 ];
 
-/// Numbers of one workload of a run.
+/// Metrics of one workload of a run.
 pub(super) const WORKLOAD_METRICS: [&str; 9] = [
     "mean_ms",
     "p50_ms",
@@ -113,7 +113,7 @@ pub(super) const WORKLOAD_METRICS: [&str; 9] = [
     "mean_batch",
 ];
 
-/// The columns of a sweep's rows, in order.
+/// Returns the columns of a sweep's rows, in order.
 pub(super) fn columns(grid: &SweepGrid) -> Vec<(String, ColumnType)> {
     let kind = |kind: ValueKind| match kind {
         ValueKind::Whole => ColumnType::Integer,
@@ -133,7 +133,7 @@ pub(super) struct RunRow {
     pub(super) outcome: Result<RunNumbers, String>,
 }
 
-/// What a run is summed up in.
+/// The summary of a run.
 #[derive(Debug, Clone)]
 pub(super) struct RunNumbers {
     result: StrategyResult,
@@ -147,7 +147,7 @@ pub(super) struct RunNumbers {
 }
 
 impl RunNumbers {
-    /// Sums a run up. `window_s` is the length of its measured window.
+    /// Summarises a run. `window_s` is the length of its measured window.
     pub(super) fn new(mut result: StrategyResult, duration_s: f64, window_s: f64) -> Self {
         let (mut requests, mut within, mut worst) = (0.0, 0.0, 100.0_f64);
         for workload in &result.workloads {
@@ -162,7 +162,7 @@ impl RunNumbers {
         let gpus = result.gpus.len() as f64;
         let met = result.workloads.iter().filter(|w| w.verdict == Verdict::Met).count() as u64;
         let utilisation = result.gpus.iter().map(|gpu| gpu.utilisation).sum::<f64>();
-        // Not kept: a sweep has no figures of single runs.
+        // Dropped, because a sweep has no figures of single runs.
         result.details = Details::default();
         Self {
             attainment_pct,
@@ -178,14 +178,14 @@ impl RunNumbers {
 }
 
 impl RunNumbers {
-    /// GPUs, cost in US $/h, and workloads without a place.
+    /// Returns the number of GPUs, the cost in US $/h, and the number of workloads without a placement.
     pub(super) fn plan_size(&self) -> (usize, f64, usize) {
         (self.result.gpu_count, self.result.cost_per_hour, self.result.infeasible.len())
     }
 }
 
-/// Requests of the window, and how many met their SLO. Those of a workload without a place are as many as its
-/// rate says, and none met it.
+/// Returns the number of requests in the window, and how many met their SLO. A workload without a placement
+/// counts with as many requests as its rate gives, none of which met it.
 fn attained(workload: &WorkloadSummary, window_s: f64) -> (f64, f64) {
     if !workload.served {
         return (workload.rate_rps * window_s, 0.0);
@@ -196,7 +196,8 @@ fn attained(workload: &WorkloadSummary, window_s: f64) -> (f64, f64) {
 }
 
 impl RunRow {
-    /// A number of the run, or of one of its workloads; none where the run failed or it is undefined.
+    /// Returns a metric of the run or of one of its workloads; `None` where the run failed or the metric is
+    /// undefined.
     pub(super) fn metric(&self, name: &str, workload: Option<&str>) -> Option<f64> {
         let numbers = self.outcome.as_ref().ok()?;
         let Some(workload) = workload else {
@@ -210,7 +211,7 @@ impl RunRow {
     }
 }
 
-/// Who made a run: a strategy with the predictors that it planned and was simulated with.
+/// The identity of a run: a strategy with the predictors of its planning and its simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RunLabel {
     pub(super) strategy: String,

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// More steps than this are refused as a mistake.
+/// The maximum number of headroom steps; more are refused as a mistake.
 const MOST_HEADROOMS: u64 = 10_000;
 
-/// When a candidate is good enough.
+/// The rule for accepting a candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AcceptanceRule {
     /// Percent of requests that must meet their SLO.
@@ -25,9 +25,9 @@ pub struct AcceptanceRule {
     pub worst: bool,
     /// The confidence level of a verdict, above 0 and below 1.
     pub confidence: f64,
-    /// The fewest seeds.
+    /// Minimum number of seeds.
     pub least: u64,
-    /// The most seeds; a candidate that is still too close to call is not good enough.
+    /// Maximum number of seeds; a candidate that is still too close to call is rejected.
     pub most: u64,
 }
 
@@ -54,7 +54,7 @@ impl AcceptanceRule {
     }
 }
 
-/// What is searched.
+/// The quantity to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Find {
@@ -73,7 +73,7 @@ pub struct FactorRange {
     pub from: f64,
     /// The highest.
     pub to: f64,
-    /// How far the last two candidates may be apart; for headrooms, how far all of them are.
+    /// The maximum distance of the last two candidates; for headroom, the distance between all candidates.
     pub precision: f64,
 }
 
@@ -96,9 +96,9 @@ pub struct Candidate {
     pub low_pct: f64,
     /// The upper end.
     pub high_pct: f64,
-    /// How many seeds were run.
+    /// Number of seeds that were run.
     pub seeds: usize,
-    /// Whether the target is met with the confidence asked for.
+    /// Whether the target is met with the requested confidence.
     pub met: bool,
 }
 
@@ -107,13 +107,13 @@ pub struct Candidate {
 pub struct Capacity {
     /// The strategy.
     pub strategy: String,
-    /// The best candidate that meets the target; none where not even the easiest one does.
+    /// The best candidate that meets the target; `None` where not even the easiest one does.
     pub best: Option<Candidate>,
-    /// Whether the range ends there: the true answer may lie beyond.
+    /// Whether the best candidate is at the end of the range, so that the true answer may lie beyond.
     pub at_the_end: bool,
-    /// The next candidate, which does not meet it.
+    /// The next candidate, which does not meet the target.
     pub next: Option<Candidate>,
-    /// How many candidates were judged.
+    /// Number of candidates that were judged.
     pub judged: usize,
 }
 
@@ -140,7 +140,8 @@ impl CapacitySearch {
         Self::of_study(&Study::load(path, overrides)?, judge, Extensions::default())
     }
 
-    /// As [`CapacitySearch::new`], of a study that is ready, with strategies of the caller's own.
+    /// Prepares a search like [`CapacitySearch::new`], for a study that is ready, with the caller's own
+    /// strategies.
     ///
     /// # Errors
     /// When a number is outside its range.
@@ -154,17 +155,17 @@ impl CapacitySearch {
         Ok(Self { scenario: study.scenario().clone(), kinds, sources, judge, own })
     }
 
-    /// The same search, where plans may (or may not) serve a workload on several GPUs.
+    /// Sets whether plans may serve a workload on several GPUs.
     #[must_use]
     pub fn with_replicas(mut self, replicas: Replicas) -> Self {
         self.scenario.plan.replicas = replicas;
         self
     }
 
-    /// Notes in the manifest of its results what they were made from, and the first of their seeds.
+    /// Records in the manifest the inputs of the results and the first of their seeds.
     ///
     /// # Errors
-    /// When a file that was read can no longer be read.
+    /// When an input file can no longer be read.
     pub fn note(&self, manifest: &mut Manifest) -> std::io::Result<()> {
         manifest.seed = Some(self.scenario.seed);
         manifest.scenario = Some(self.scenario.to_toml());
@@ -172,18 +173,18 @@ impl CapacitySearch {
         self.sources.note(manifest)
     }
 
-    /// The scenario.
+    /// Returns the scenario.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
     }
 
-    /// Finds, for each strategy, the last factor at which the target is met, by bisection; or, for GPUs, the
-    /// cheapest of the plans with every headroom (more of it is not always better: a workload may become too
-    /// large for one GPU).
+    /// For each strategy, finds the last factor at which the target is met, by bisection; or, for GPUs, the
+    /// cheapest of the plans with every headroom (more headroom is not always better: a workload may become
+    /// too large for one GPU).
     ///
-    /// With `keep_plan` the plan is made once for the scenario as it is, and only what is simulated changes;
-    /// otherwise plans are made for the changed rates or SLOs.
+    /// With `keep_plan` the plan is made once for the unchanged scenario, and only the simulated load
+    /// changes; otherwise plans are made for the changed rates or SLOs.
     ///
     /// # Errors
     /// When a strategy does not exist, the range is empty, or a run fails.
@@ -216,7 +217,7 @@ impl CapacitySearch {
         range: FactorRange,
         keep_plan: bool,
     ) -> Result<Capacity, SweepError> {
-        // More rate is harder; more SLO is easier.
+        // A higher rate is harder; a longer SLO is easier.
         let (easy, hard) = match find {
             Find::Rate => (range.from, range.to),
             _ => (range.to, range.from),
@@ -239,7 +240,7 @@ impl CapacitySearch {
         }
         let (mut good, mut bad, mut judged) = (easiest, hardest, 2);
         while (good.at - bad.at).abs() > range.precision * (1.0 + 1e-9) {
-            // On a grid of the precision, so that the answer is a round number.
+            // Round to the grid of the precision, so that the answer is a round number.
             let middle = rounded(f64::midpoint(good.at, bad.at), range.precision);
             if middle.total_cmp(&good.at).is_eq() || middle.total_cmp(&bad.at).is_eq() {
                 break;
@@ -270,7 +271,7 @@ impl CapacitySearch {
         Ok(Capacity { strategy: name.to_owned(), at_the_end: best.is_none(), best, next, judged })
     }
 
-    /// Every headroom from 0 to `to` in steps, for each strategy: what more GPUs buy.
+    /// Judges every headroom from 0 to `to` in steps, for each strategy, to show what more GPUs buy.
     ///
     /// # Errors
     /// When a strategy does not exist, there are no steps, or a run fails.
@@ -390,7 +391,7 @@ impl CapacitySearch {
     }
 }
 
-/// Which candidates have no better one for the same cost or less: the Pareto front.
+/// Returns which candidates have no better one for the same cost or less: the Pareto front.
 #[must_use]
 pub fn pareto(candidates: &[Candidate]) -> Vec<bool> {
     let beats = |a: &Candidate, b: &Candidate| {
@@ -400,7 +401,7 @@ pub fn pareto(candidates: &[Candidate]) -> Vec<bool> {
     candidates.iter().map(|b| !candidates.iter().any(|a| beats(a, b))).collect()
 }
 
-/// The nearest multiple of a step.
+/// Rounds to the nearest multiple of a step.
 fn rounded(value: f64, step: f64) -> f64 {
     let multiple = (value / step).round() * step;
     // 57 × 0.01 is 0.5700000000000001.

@@ -1,4 +1,4 @@
-//! How many seeds each point runs, and when they are enough.
+//! The seeds of each point, and the rule for when they are enough.
 
 use super::file::text;
 use super::rows::{RUN_METRICS, RunRow, WORKLOAD_METRICS};
@@ -11,13 +11,14 @@ use crate::stats::confidence_interval;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SeedList {
     pub(super) first: u64,
-    /// How many at least.
+    /// Minimum number of seeds.
     pub(super) least: u64,
-    /// How many at most.
+    /// Maximum number of seeds.
     pub(super) most: u64,
-    /// The metric whose interval must be narrow enough; without it there are exactly `least` seeds.
+    /// The metric whose confidence interval must be narrow enough; without it, exactly `least` seeds are
+    /// run.
     pub(super) until: Option<Until>,
-    /// The confidence of all intervals, above 0 and below 1.
+    /// The confidence level of all intervals, above 0 and below 1.
     pub(super) confidence: f64,
 }
 
@@ -25,7 +26,7 @@ pub(super) struct SeedList {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Until {
     pub(super) metric: String,
-    /// The workload whose metric it is; none for one of the whole run.
+    /// The workload of the metric; `None` for a metric of the whole run.
     pub(super) workload: Option<String>,
     pub(super) half_width: f64,
 }
@@ -60,7 +61,8 @@ const WORKLOAD: KeyRule<'_> =
     KeyRule { allowed: "the name of a workload", fix: "name a workload of the scenario" };
 
 impl SeedList {
-    /// Reads the `seeds` of a file; the first one apart, for without it the scenario's own is the first.
+    /// Reads the `seeds` of a file. The first seed is returned separately, because it defaults to the
+    /// scenario's own.
     pub(super) fn read(
         parent: &mut TomlTable<'_>,
         problems: &mut Problems<'_>,
@@ -138,7 +140,8 @@ impl SeedList {
         (first, seeds)
     }
 
-    /// Whether the runs of one strategy are enough. Runs in which the metric is undefined do not count.
+    /// Returns whether the runs of one strategy are enough. Runs in which the metric is undefined do not
+    /// count.
     pub(super) fn suffice(&self, runs: &[RunRow]) -> bool {
         let Some(until) = &self.until else { return true };
         let values: Vec<f64> = runs

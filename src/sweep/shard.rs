@@ -1,4 +1,4 @@
-//! Which part of a sweep this process does.
+//! The part of a sweep that this process runs.
 
 use super::SweepError;
 use std::fmt;
@@ -11,14 +11,14 @@ pub struct Shard {
     count: u32,
 }
 
-/// More shards than any cluster has.
+/// The maximum number of shards, which is more than any cluster has.
 const MOST_SHARDS: u32 = 1_000_000;
 
 impl Shard {
-    /// All of a sweep.
+    /// The whole sweep as one shard.
     pub const ALL: Self = Self { index: 0, count: 1 };
 
-    /// Shard `index` (from 0) of `count`.
+    /// Creates shard `index` (from 0) of `count`.
     ///
     /// # Errors
     /// When the index is not below the count.
@@ -32,25 +32,25 @@ impl Shard {
         )))
     }
 
-    /// Its number, from 0.
+    /// Returns the index, from 0.
     #[must_use]
     pub const fn index(self) -> u32 {
         self.index
     }
 
-    /// How many shards there are.
+    /// Returns the number of shards.
     #[must_use]
     pub const fn count(self) -> u32 {
         self.count
     }
 
-    /// The name of its folder, such as `shard-00003-of-00010`.
+    /// Returns the name of the folder, such as `shard-00003-of-00010`.
     #[must_use]
     pub fn folder(self) -> String {
         format!("shard-{:05}-of-{:05}", self.index, self.count)
     }
 
-    /// The shard that a folder's name tells.
+    /// Returns the shard that the name of a folder stands for.
     #[must_use]
     pub fn of_folder(name: &str) -> Option<Self> {
         let (index, count) = name.strip_prefix("shard-")?.split_once("-of-")?;

@@ -16,13 +16,13 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use toml::Value;
 
-/// More points than this need a confirmation.
+/// The maximum number of points without a confirmation.
 pub const MOST_POINTS: u64 = 10_000_000;
 
-/// No sweep file is longer, in bytes.
+/// The maximum size of a sweep file, in bytes.
 const LONGEST: u64 = 10 * 1024 * 1024;
 
-/// What the layout of a sweep's files depends on besides the version of the program.
+/// The version of the layout of a sweep's files; part of its identity, like the version of the program.
 const FORMAT: &str = "igniter/sweep/v1";
 
 /// A checked sweep.
@@ -33,20 +33,20 @@ pub struct Sweep {
     pub(super) document: Document,
     profile: Option<String>,
     pub(super) strategies: Vec<String>,
-    /// None stands for the default of the profile.
+    /// The predictors; `None` stands for the default of the profile.
     pub(super) predictors: Vec<Option<String>>,
-    /// None stands for the predictor of the plans.
+    /// The truths; `None` stands for the predictor that made the plans.
     pub(super) truths: Vec<Option<String>>,
     prediction_error: bool,
-    /// The scenario without its axes, where all points have the plans that are made for that.
+    /// The scenario without its axes, where all points share the plans that are made for it.
     pub(super) planned: Option<Scenario>,
     pub(super) seeds: SeedList,
     pub(super) grid: SweepGrid,
     points: u64,
     pub(super) cache: Cache,
-    /// What the scenario is at its first point.
+    /// The scenario at the first point.
     first: Scenario,
-    /// What a reader of its tables should know.
+    /// Notes for readers of the tables.
     notes: Vec<String>,
     /// All files that were read.
     inputs: Vec<FileHash>,
@@ -65,8 +65,8 @@ impl Sweep {
         Self::read(path, &text, None, Extensions::default())
     }
 
-    /// As [`Sweep::load`], of the text of a sweep file whose scenario is at hand already: the name that the text gives it
-    /// is not looked for. Strategies and predictors may be the caller's own.
+    /// Reads the text of a sweep file like [`Sweep::load`], for a scenario that is already loaded: the scenario name in
+    /// the text is not looked up. Strategies and predictors may be the caller's own.
     ///
     /// # Errors
     /// As [`Sweep::load`].
@@ -86,13 +86,13 @@ impl Sweep {
         own: Extensions,
     ) -> Result<Self, SweepError> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        // One that cannot be read is reported below, when the rest is known to be sound.
+        // A scenario that cannot be read is reported below, when the rest is known to be sound.
         let load = |file: &Path| match &scenario {
             Some(document) => Some(document.clone()),
             None => Document::load_from(folder, file).ok(),
         };
         let raw = RawSweep::parse(path, text, &own, &load)?;
-        // What a scenario that is at hand amounts to: no file holds it.
+        // A scenario that the caller passed in has no file, so its TOML text is the input.
         let given = scenario.as_ref().map(|document| document.to_toml(Path::new("")));
         let scenario = match scenario {
             Some(document) => document,
@@ -147,50 +147,51 @@ impl Sweep {
         Ok(sweep)
     }
 
-    /// Its name: as given, or that of the file.
+    /// Returns the name: the given one, or that of the file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many points it has, on all shards together.
+    /// Returns the number of points, over all shards together.
     #[must_use]
     pub fn points(&self) -> u64 {
         self.points
     }
 
-    /// How often each point is run at least: once for each strategy, predictor, truth and seed.
+    /// Returns the minimum number of runs of each point: one for each strategy, predictor, truth and seed.
     #[must_use]
     pub fn runs_of_a_point(&self) -> u64 {
         let arms = self.strategies.len() * self.predictors.len() * self.truths.len();
         arms as u64 * self.seeds.least
     }
 
-    /// What tells it from any other sweep: the version of the program and the content of all its files.
+    /// Returns the identifier that distinguishes this sweep from any other: it covers the version of the program and
+    /// the content of all files.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The scenario of its first point.
+    /// Returns the scenario of the first point.
     #[must_use]
     pub fn first_scenario(&self) -> &Scenario {
         &self.first
     }
 
-    /// The files that it was made from, as the manifest lists them.
+    /// Returns the input files, as the manifest lists them.
     #[must_use]
     pub fn inputs(&self) -> &[FileHash] {
         &self.inputs
     }
 
-    /// What a reader of its tables should know of its axes.
+    /// Returns notes on the axes for readers of the tables.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// What to know of names that a spreadsheet takes for formulas.
+    /// Returns a note about names that a spreadsheet would take for formulas.
     #[must_use]
     pub fn formula_note(&self) -> Option<String> {
         let texts = self.grid.fields().flat_map(|field| match &field.values {
@@ -202,7 +203,7 @@ impl Sweep {
         formula_note(names.chain(columns).chain(texts))
     }
 
-    /// Axes of keys of `arrival` that some workloads do not have.
+    /// Returns notes on axes with keys of `arrival` that some workloads do not have.
     fn part_notes(&self) -> Vec<String> {
         let all = self.first.workloads.len();
         let note = |field: &super::grid::SweptField| {
@@ -219,16 +220,16 @@ impl Sweep {
         self.grid.fields().filter_map(note).collect()
     }
 
-    /// The confidence of all its intervals.
+    /// Returns the confidence level of all intervals.
     #[must_use]
     pub fn confidence(&self) -> f64 {
         self.seeds.confidence
     }
 
-    /// Asks for a confirmation of very many points.
+    /// Checks that a very large number of points was confirmed.
     ///
     /// # Errors
-    /// When there are more than [`MOST_POINTS`], and that is not confirmed.
+    /// When there are more than [`MOST_POINTS`] and `confirmed` is false.
     pub fn check_size(&self, confirmed: bool) -> Result<(), SweepError> {
         if confirmed || self.points <= MOST_POINTS {
             return Ok(());
@@ -237,7 +238,7 @@ impl Sweep {
         Err(SweepError::TooManyPoints { path: self.path.clone(), points, limit })
     }
 
-    /// The scenario at a point.
+    /// Returns the scenario at a point.
     pub(super) fn at(&self, point: &SweepPoint) -> Result<Scenario, SweepError> {
         let mut document = self.document.clone();
         for (field, value) in self.grid.fields().zip(&point.values) {
@@ -246,7 +247,7 @@ impl Sweep {
         Ok(adjusted(document.scenario()?, self.profile.as_deref(), self.prediction_error))
     }
 
-    /// Refuses a workload of `seeds` that the scenario does not have.
+    /// Rejects a workload of `seeds` that the scenario does not have.
     fn check_workload(&self, text: &str) -> Result<(), SweepError> {
         let Some(wanted) = self.seeds.until.as_ref().and_then(|until| until.workload.as_deref())
         else {
@@ -271,7 +272,7 @@ impl Sweep {
         Err(SweepError::Invalid { path: self.path.clone(), problems })
     }
 
-    /// Notes what the sweep depends on, and makes sure that all predictors can be made.
+    /// Records the inputs of the sweep, and makes sure that all predictors can be made.
     fn note_inputs(&mut self, text: &str, given: Option<String>) -> Result<(), SweepError> {
         let mut sources = match given {
             None => StudySources { files: self.document.files().to_vec(), texts: Vec::new() },
@@ -283,7 +284,7 @@ impl Sweep {
         sources.add_arrivals(&self.first);
         self.add_predictors(&self.first, &mut sources)?;
         for point in self.grid.points_of_texts() {
-            // One that cannot be read, or has a file that is not there, fails when it is run, and is recorded then.
+            // A point that cannot be read, or names a missing file, fails when it is run, and is recorded then.
             let Ok(scenario) = self.at(&point) else { continue };
             sources.add_arrivals(&scenario);
             let _ = self.add_predictors(&scenario, &mut sources);
@@ -302,7 +303,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// What the predictors of a scenario are made from.
+    /// Adds the inputs of the predictors of a scenario.
     fn add_predictors(
         &self,
         scenario: &Scenario,
@@ -320,7 +321,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// A hash of what the results depend on. Comments and the places of files do not count.
+    /// Returns a hash of everything that the results depend on. Comments and the locations of files do not count.
     fn identity(&self, mut plain: toml::Table, own: &str) -> String {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
@@ -341,14 +342,14 @@ impl Sweep {
     }
 }
 
-/// The name of the file without its extension, as far as it can be seen.
+/// Returns the name of the file without its extension, or `sweep` where that has hidden characters.
 fn default_name(path: &Path) -> String {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let visible = |name: &String| !name.chars().any(crate::domain::is_hidden);
     stem.filter(visible).unwrap_or_else(|| "sweep".to_owned())
 }
 
-/// The scenario with what the sweep says beside fields.
+/// Returns the scenario with the settings of the sweep that are not fields of the scenario.
 fn adjusted(mut scenario: Scenario, profile: Option<&str>, prediction_error: bool) -> Scenario {
     if let Some(profile) = profile {
         replace_kinds(&mut scenario, profile);

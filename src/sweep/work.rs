@@ -1,4 +1,4 @@
-//! Many jobs on all cores, with results in order and a bounded number of them in memory.
+//! Runs many jobs on all cores, with results in order and a bounded number of them in memory.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -7,27 +7,28 @@ use std::thread;
 
 struct Queue<J> {
     jobs: J,
-    /// How many jobs were handed out.
+    /// Number of jobs handed out.
     begun: u64,
-    /// How many results were committed.
+    /// Number of results committed.
     done: u64,
     stopped: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The counters are right even after a panic: they change last.
+    // The counters are correct even after a panic, because they change last.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `work` for each job on `threads` threads, and passes every result to `commit` in the order of the
 /// jobs, on the calling thread.
 ///
-/// At most `window` jobs are started and not yet committed, so memory does not grow with their number. When
-/// `commit` fails, no new job begins, and its error is returned. A panic of `work` is passed on.
+/// At most `window` jobs are started and not yet committed, so memory does not grow with the number of
+/// jobs. When `commit` fails, no new job starts, and the error is returned. A panic of `work` is
+/// propagated.
 ///
-/// Each job runs in its own rayon pool: parallel work of the engine within a run stays on one
-/// thread, which saves switches. With fewer than `threads` jobs (`count`), each gets its
-/// part of the threads instead, so that a single job uses all cores.
+/// Each job runs in its own rayon pool: parallel work of the engine within a run stays on one thread, which
+/// saves context switches. With fewer than `threads` jobs (`count`), each gets its part of the threads
+/// instead, so that a single job uses all cores.
 pub(super) fn in_order<J, R, E>(
     jobs: J,
     count: u64,
@@ -52,7 +53,7 @@ where
             let work = &work;
             scope.spawn(move || {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads / workers);
-                // Where there is none, rayon's own does.
+                // Without a pool of its own, the job uses rayon's global pool.
                 let pool = pool.use_current_thread().build();
                 while let Some((number, job)) = next(queue, changed, window) {
                     // A lost result would block all other threads.
@@ -66,7 +67,7 @@ where
         }
         drop(sender);
         let outcome = take(&results, &queue, &changed, &mut commit);
-        // In any case, wake all threads that wait.
+        // In any case, wake all waiting threads.
         locked(&queue).stopped = true;
         changed.notify_all();
         drop(results);

@@ -6,10 +6,10 @@ use igniter::units::Nanoseconds;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
-/// Waking up from a sleep comes up to this much late; the rest of a wait is spent looking at the clock.
+/// Maximum delay of waking up from a sleep; the rest of a wait is spent polling the clock.
 const SPIN: Nanoseconds = Nanoseconds::new(150_000);
 
-/// The time since some moment before this machine's processes started.
+/// Returns the time since a fixed moment before the processes of this machine started.
 #[must_use]
 pub fn now() -> Nanoseconds {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has this clock");
@@ -18,7 +18,7 @@ pub fn now() -> Nanoseconds {
     Nanoseconds::new(seconds * 1_000_000_000 + ns)
 }
 
-/// Waits until a moment, to within a few microseconds on a machine that is not busy: sleeps, then spins.
+/// Waits until a given time, to within a few microseconds on a machine that is not busy: sleeps, then spins.
 pub fn wait_until(at: Nanoseconds) {
     sleep_until(at.saturating_sub(SPIN));
     while now() < at {
@@ -26,13 +26,13 @@ pub fn wait_until(at: Nanoseconds) {
     }
 }
 
-/// Sleeps until a moment; wakes up a little late.
+/// Sleeps until a given time; wakes up slightly late.
 pub fn sleep_until(at: Nanoseconds) {
     while now() < at {
         let seconds = i64::try_from(at.get() / 1_000_000_000).unwrap_or(i64::MAX);
         let ns = i64::try_from(at.get() % 1_000_000_000).unwrap_or(0);
         let (flags, time) = (ClockNanosleepFlags::TIMER_ABSTIME, TimeSpec::new(seconds, ns));
-        // A signal may wake it early; the loop sees to that.
+        // A signal may wake the thread early; the loop then sleeps again.
         let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &time);
     }
 }

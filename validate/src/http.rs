@@ -1,13 +1,13 @@
-//! Questions to servers over HTTP: readiness, configuration, statistics, shared memory.
+//! HTTP queries to servers: readiness, configuration, statistics, shared memory.
 //!
-//! One client for all of them. It uses no proxy, whatever the environment says: servers are on the loopback
-//! interface, or wherever a file of servers says. It keeps no connection open either: a Triton server that is
-//! asked to end waits for its connections.
+//! One client serves all of them. It uses no proxy, whatever the environment says: servers are on the
+//! loopback interface, or at the address that a server file gives. It also keeps no connection open, since a
+//! Triton server that is asked to end waits for its connections.
 //!
-//! The load does not go through here. There the moment at which the first byte of a request is written has to
-//! be known and chosen to the microsecond, and the pool of connections has to be opened at once; a library
-//! that queues requests for tasks of its own can promise neither. [`crate::client::HttpClient`] therefore
-//! writes to its own sockets.
+//! The load does not use this module. It must know and choose, to the microsecond, the time at which the
+//! first byte of a request is written, and it must open its pool of connections at once. A library that
+//! queues requests in its own tasks guarantees neither. [`crate::client::HttpClient`] therefore writes to its
+//! own sockets.
 
 use reqwest::blocking::{Client, ClientBuilder, Response};
 use reqwest::redirect;
@@ -16,26 +16,26 @@ use std::error::Error;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// What a server said.
+/// A server's reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The status, such as 200.
+    /// The HTTP status code, such as 200.
     pub status: u16,
     /// The body.
     pub text: String,
 }
 
 impl Reply {
-    /// Whether the server did what it was asked.
+    /// Returns whether the request succeeded.
     #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When the body is not JSON.
     pub fn json(&self) -> Result<Value, String> {
         serde_json::from_str(&self.text).map_err(|error| error.to_string())
     }
@@ -43,15 +43,15 @@ impl Reply {
 
 static PLAIN: LazyLock<Result<Client, String>> = LazyLock::new(|| build(builder()));
 
-/// Asks over HTTP, with headers and trust of its own where it was made with any.
+/// An HTTP client; holds a client of its own where it has its own headers or TLS settings.
 #[derive(Debug, Clone, Default)]
 pub struct Asker(Option<Client>);
 
 impl Asker {
-    /// One that sends these headers with every request, and speaks TLS so.
+    /// Creates a client that sends these headers with every request and uses these TLS settings.
     ///
     /// # Errors
-    /// When a client cannot be made; why, in words.
+    /// When the client cannot be created; the error is the reason as text.
     pub(crate) fn new(
         headers: &[(String, String)],
         #[cfg(feature = "remote")] tls: Option<&crate::client::Tls>,
@@ -77,15 +77,16 @@ impl Asker {
         self.0.clone().map_or_else(|| PLAIN.clone(), Ok)
     }
 
-    /// Asks for `url` and waits for the whole answer, at most for `limit`. Blocks; not for asynchronous code.
+    /// Sends a GET request to `url` and waits for the whole answer, at most for `limit`. Blocks: do not call
+    /// it from asynchronous code.
     ///
     /// # Errors
-    /// When there is no answer: why, in words.
+    /// When there is no answer; the error is the reason as text.
     pub fn get(&self, url: &str, limit: Duration) -> Result<Reply, String> {
         read(self.client()?.get(url).timeout(limit).send())
     }
 
-    /// Sends a JSON document to `url` and waits for the answer as [`Asker::get`] does.
+    /// Posts a JSON document to `url` and waits for the answer as [`Asker::get`] does.
     ///
     /// # Errors
     /// As [`Asker::get`].
@@ -97,7 +98,8 @@ impl Asker {
 fn builder() -> ClientBuilder {
     let builder =
         Client::builder().no_proxy().pool_max_idle_per_host(0).redirect(redirect::Policy::none());
-    // Without one of ours it would look for a provider of ciphers, and for the system's certificates.
+    // Without an explicit backend reqwest would look for a provider of ciphers and for the system's
+    // certificates.
     #[cfg(feature = "remote")]
     let builder = builder.tls_backend_preconfigured(crate::client::Tls::nobody());
     builder
@@ -114,7 +116,7 @@ fn read(answer: reqwest::Result<Response>) -> Result<Reply, String> {
     Ok(Reply { status, text })
 }
 
-/// An error with its causes; the address is said by who asked.
+/// Formats an error with its causes, without the address, which the caller adds.
 fn chain(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();

@@ -1,16 +1,17 @@
-//! Runs the plans of `igniter` on real GPUs through NVIDIA Triton, and compares what is measured with
-//! what was predicted and simulated.
+//! Runs the plans of `igniter` on real GPUs through NVIDIA Triton, and compares the measurements with
+//! predictions and simulations.
 //!
-//! - [`doctor`] says what a machine lacks.
-//! - [`facts`] finds out what MPS grants and how long copies take.
-//! - [`launch`] starts one Triton server for each placement of a plan and ends it again.
-//! - [`client`] sends requests over HTTP, [`load`] sends them at their times; [`http`] asks servers all else.
-//! - [`data`] holds what is sent.
-//! - [`measure`] makes records of what happened; [`compare`] puts predicted, simulated and measured side by
-//!   side.
+//! - [`doctor`] checks what a machine lacks.
+//! - [`facts`] measures what MPS grants and how long copies take.
+//! - [`launch`] starts one Triton server for each placement of a plan and stops it again.
+//! - [`client`] sends requests over HTTP or gRPC, [`load`] schedules them; [`http`] handles all other HTTP
+//!   traffic with servers.
+//! - [`data`] provides the input data of requests.
+//! - [`measure`] turns measurements into records; [`compare`] puts predictions, simulations and measurements
+//!   side by side.
 //! - [`run`] is one measured run, [`profile`] a campaign of short ones.
-//! - [`clock`] is the clock of all of them.
-//! - [`guard`] sees to it that nothing outlives this process.
+//! - [`clock`] is the clock that all of them use.
+//! - [`guard`] ensures that no child process outlives this process.
 //! - [`gpu`] reads clocks, power and energy.
 //! - [`signals`] watches for Ctrl-C.
 //! - [`models`] prepares models.

@@ -1,23 +1,24 @@
-//! Ctrl-C, SIGTERM and SIGHUP: a flag that long work looks at.
+//! Ctrl-C, SIGTERM and SIGHUP: a flag that long-running work polls.
 //!
-//! The first signal asks: whoever waits or works looks at [`interrupted`] at least every tenth of a second,
-//! ends what it started, keeps what was recorded so far and returns. The second signal ends this process at
-//! once, without the files that were not finished; the guards of the servers ([`crate::guard`]) then end those.
+//! The first signal requests an orderly end. Code that waits or works checks [`interrupted`] at least every
+//! tenth of a second, ends what it started, keeps what was recorded so far and returns. The second signal
+//! ends this process at once, without the unfinished files; the guards of the servers ([`crate::guard`]) then
+//! end the servers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// The exit code of an interrupted program: 128 + SIGINT, as shells have it.
+/// The exit code of an interrupted program: 128 + SIGINT, as in shells.
 pub const INTERRUPTED_CODE: u8 = 130;
 
-/// Work that was ended by a signal.
+/// The error for work that a signal ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// Begins to watch for signals. Once for each process.
+/// Starts watching for signals. Call it once for each process.
 ///
 /// # Errors
 /// When the system refuses the handler.
@@ -31,7 +32,7 @@ pub fn watch() -> Result<(), ctrlc::Error> {
     })
 }
 
-/// Whether a signal asked this process to end.
+/// Returns whether a signal asked this process to end.
 #[must_use]
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)

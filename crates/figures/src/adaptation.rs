@@ -1,4 +1,4 @@
-//! What controllers and faults do over time: P99, SM share and batch of each workload, window by window.
+//! The effect of controllers and faults over time: P99, SM share and batch size of each workload, window by window.
 
 use super::axis::Axis;
 use super::panel::{Legend, LegendKey};
@@ -20,7 +20,7 @@ struct WorkloadOnGpu<'a> {
     windows: Vec<&'a WindowRow>,
 }
 
-/// One figure for each strategy on whose GPUs anything changed, with the workloads of those GPUs.
+/// Draws one figure for each strategy with changes on its GPUs; it shows the workloads of those GPUs.
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let draw = |result: &StrategyResult| {
         let courses = courses(result);
@@ -80,7 +80,7 @@ fn panels(
     legend.add(LegendKey::Line(share.colour, None), "SM share");
     legend.add(LegendKey::Line(batch.colour, None), "largest batch");
     let cell = |course: &WorkloadOnGpu<'_>| {
-        // A window in which nobody was answered breaks the line.
+        // Windows without a completed request break the line.
         let runs = course.windows.chunk_by(|a, b| a.p99_ms.is_some() == b.p99_ms.is_some());
         let ratio = |row: &&WindowRow| {
             let ratio = (row.p99_ms? / course.slo_ms).max(p99.low);

@@ -1,14 +1,14 @@
-//! Axes: their range, their ticks, and where a value lies on them.
+//! Axes: their range, their ticks and the positions of values.
 //!
-//! [`Axis`] is a coordinate of plotters: it places values and labels ticks the same way for linear and
-//! logarithmic scales.
+//! [`Axis`] is a plotters coordinate: it places values and labels ticks in the same way for linear and logarithmic
+//! scales.
 
 use super::style::{TICK, dots};
 use super::text::width;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 
-/// Whether equal steps are sums or factors.
+/// Whether equal steps are differences (linear) or factors (logarithmic).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
     Linear,
@@ -21,20 +21,20 @@ pub(super) struct Axis {
     pub(super) scale: Scale,
     pub(super) low: f64,
     pub(super) high: f64,
-    /// Where a labelled tick and a grid line are.
+    /// Positions of labelled ticks and grid lines.
     pub(super) ticks: Vec<f64>,
-    /// What it shows, with its unit.
+    /// Title, with the unit.
     pub(super) title: Option<String>,
     /// Whether ticks have labels.
     pub(super) labelled: bool,
-    /// Ticks without a label: it would run into that of another chart.
+    /// Ticks without a label, because the label would overlap one of another chart.
     pub(super) silent: Vec<f64>,
-    /// Whether the low end of a logarithmic axis stands for zero.
+    /// Whether the low end of a logarithmic axis represents zero.
     pub(super) zero: bool,
 }
 
 impl Axis {
-    /// A linear axis from zero to at least `high`, with about `ticks` ticks.
+    /// Creates a linear axis from zero to at least `high`, with about `ticks` ticks.
     pub(super) fn from_zero(high: f64, ticks: usize) -> Self {
         let high = if high > 0.0 && high.is_finite() { high } else { 1.0 };
         let step = nice_step(high / ticks.max(1) as f64);
@@ -51,15 +51,15 @@ impl Axis {
         }
     }
 
-    /// A linear axis from zero to exactly `high`, with ticks at most at its end.
+    /// Creates a linear axis from zero to exactly `high`; the last tick may lie before its end.
     pub(super) fn exactly(high: f64, ticks: usize) -> Self {
         let high = if high > 0.0 && high.is_finite() { high } else { 1.0 };
         let step = nice_step(high / ticks.max(1) as f64);
         Self { high, ticks: multiples(step, high), ..Self::from_zero(high, ticks) }
     }
 
-    /// A linear axis that holds `low` and `high`, with about `ticks` ticks; from zero where `low` is not
-    /// below it.
+    /// Creates a linear axis that contains `low` and `high`, with about `ticks` ticks; it starts at zero unless `low`
+    /// is below zero.
     pub(super) fn around(low: f64, high: f64, ticks: usize) -> Self {
         if low >= 0.0 {
             return Self::from_zero(high, ticks);
@@ -68,7 +68,8 @@ impl Axis {
         Self::between(low, high, nice_step((high - low) / ticks.max(1) as f64))
     }
 
-    /// A linear axis from a multiple of `step` below `low` to one above `high`, with a tick at each.
+    /// Creates a linear axis from a multiple of `step` at or below `low` to one at or above `high`, with a tick at each
+    /// multiple.
     pub(super) fn between(low: f64, high: f64, step: f64) -> Self {
         let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
         let last = last.max(first + 1.0).min(first + 100.0);
@@ -85,7 +86,7 @@ impl Axis {
         }
     }
 
-    /// A logarithmic axis that holds `low` and `high` (both positive).
+    /// Creates a logarithmic axis that contains `low` and `high` (both positive).
     pub(super) fn log(low: f64, high: f64, ticks: usize) -> Self {
         let low = if low > 0.0 && low.is_finite() { low } else { 1.0 };
         let high = if high > low && high.is_finite() { high } else { low * 10.0 };
@@ -98,7 +99,7 @@ impl Axis {
             }
             values
         };
-        // The finest set whose ticks, ends included, are not too many.
+        // Choose the finest set that does not give too many ticks, ends included.
         let sets: [&[f64]; 4] = [&[1.0, 2.0, 3.0, 5.0, 7.0], &[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
         let mut chosen = (low, high, Vec::new());
         for set in sets {
@@ -114,7 +115,7 @@ impl Axis {
         let decades = chosen.2.iter().all(|tick| tick.log10().fract().abs() < 1e-9);
         let (mut first, mut last, mut ticks_at) = chosen;
         if decades {
-            // A whole decade may be mostly empty: end a little beyond the data instead.
+            // Whole decades may be mostly empty, so the axis ends slightly beyond the data.
             (first, last) = (first.max(0.8 * low), last.min(1.25 * high));
             ticks_at.retain(|tick| (first..=last * (1.0 + 1e-9)).contains(tick));
         }
@@ -135,11 +136,12 @@ impl Axis {
         }
     }
 
-    /// A logarithmic axis whose low end stands for zero, with a tick there and at each of these positive values.
+    /// Creates a logarithmic axis whose low end represents zero, with a tick there and at each of these positive
+    /// values.
     pub(super) fn log_with_zero(positive: &[f64]) -> Self {
         let low = positive.iter().copied().fold(f64::INFINITY, f64::min);
         let high = positive.iter().copied().fold(low, f64::max);
-        // Zero is as far from the first value as the others are from each other on average.
+        // The distance from zero to the first value is the mean distance between the other values.
         let steps = positive.len().saturating_sub(1).max(1) as f64;
         let step = (high / low).powf(1.0 / steps).max(1.5);
         let ticks = std::iter::once(low / step).chain(positive.iter().copied()).collect();
@@ -154,8 +156,9 @@ impl Axis {
         Self { labelled: false, ..self }
     }
 
-    /// The same on a `length` with another chart `room` behind its end: labels at the end that would run into its first one
-    /// are left out. That is a 0 where this axis begins with one, and else may have two digits and wants to be told apart.
+    /// Removes labels at the end of an axis of this `length` that would overlap the first label of the next chart,
+    /// which starts `room` after the end. That first label is 0 if the axis starts at zero; otherwise it may have two
+    /// digits and needs a gap.
     pub(super) fn within(mut self, length: f64, room: f64) -> Self {
         let half = |tick: &f64| 0.5 * width(&self.label(*tick), TICK);
         let before = |tick: &f64| half(tick) - self.along(*tick) * length;
@@ -169,7 +172,7 @@ impl Axis {
         self
     }
 
-    /// How far along the axis a value lies, from 0 to 1; values outside stick to the ends.
+    /// Returns the position of a value along the axis, from 0 to 1; values outside are clamped to the ends.
     fn along(&self, value: f64) -> f64 {
         let value = value.clamp(self.low, self.high);
         match self.scale {
@@ -178,7 +181,7 @@ impl Axis {
         }
     }
 
-    /// The label of a tick: as many decimals as the distance of linear ticks needs.
+    /// Returns the label of a tick, with as many decimals as the distance of linear ticks needs.
     pub(super) fn label(&self, value: f64) -> String {
         if self.zero && value <= self.low {
             return "0".to_owned();
@@ -242,7 +245,7 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// The smallest of 1, 2, 2.5, 5 × 10ᵏ that is at least `step`.
+/// Returns the smallest of 1, 2, 2.5, 5 × 10ᵏ that is at least `step`.
 pub(super) fn nice_step(step: f64) -> f64 {
     let decade = 10_f64.powf(step.log10().floor());
     let mantissa = step / decade;

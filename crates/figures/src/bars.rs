@@ -1,4 +1,5 @@
-//! Groups of bars in as many rows as are needed: P99 against the SLO, violations, where time goes, and any numbers.
+//! Grouped bar charts in as many rows as needed: P99 against the SLO, SLO violations, the stages of latency, and any
+//! other values.
 
 use super::axis::{Axis, Scale};
 use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, line, symbol, text};
@@ -14,31 +15,31 @@ use std::ops::Range;
 
 const ROWS_PER_PAGE: usize = 4;
 const TITLE: i32 = 50;
-/// Longest name below a group, in characters.
+/// Maximum length of a name below a group, in characters.
 const NAME: usize = 14;
 const ACROSS: (i32, i32) = (14, 8);
 
-/// Bars with one axis of values.
+/// Bars that share one value axis.
 #[derive(Debug, Clone)]
 struct Block {
-    /// What they show; empty for nothing.
+    /// Title; empty for none.
     title: String,
     bars: Bars,
     y: Axis,
-    /// For each series, whether each group has a cross in place of a bar.
+    /// Whether each group of each series has a cross instead of a bar.
     crossed: Vec<Vec<bool>>,
 }
 
-/// Blocks of the same groups and series, one below the other.
+/// Blocks with the same groups and series, below each other.
 #[derive(Debug, Clone)]
 pub(super) struct BarChart {
     blocks: Vec<Block>,
     looks: Looks,
-    /// What stands below the names of groups, in small print.
+    /// Notes below the names of groups, in small print.
     notes: Vec<String>,
-    /// A line across all, with what it says.
+    /// A horizontal line across all groups, with its label.
     across: Option<(f64, String)>,
-    /// Whether a single series has its values above its bars, with this many decimals.
+    /// Number of decimals of the values above the bars of a single series; `None` for no values.
     labels: Option<usize>,
 }
 
@@ -66,7 +67,7 @@ pub(super) fn p99_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     of_workloads(comparison, bars, y, None).figures("p99", caption)
 }
 
-/// None where no request took longer.
+/// Draws the percentage of late requests. Returns no figure if no request missed its SLO.
 pub(super) fn violation_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let bars = comparison.violation_bars();
     let high = bars.series.iter().flat_map(|(_, v)| v).flatten().copied().fold(0.0, f64::max);
@@ -103,7 +104,7 @@ fn of_workloads(
     }
 }
 
-/// Where the time of a request goes, strategy by strategy.
+/// Draws the mean latency by stage for each strategy.
 pub(super) fn breakdown_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let totals = |bars: &Bars| -> Vec<f64> {
         let total =
@@ -114,7 +115,7 @@ pub(super) fn breakdown_figures(comparison: &Comparison) -> Result<Vec<Figure>, 
     let totals: Vec<f64> = all.iter().flat_map(totals).collect();
     let (low, high) =
         totals.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
-    // Bars that are piled up need a linear axis; one that would hide some of them is of shares.
+    // Stacked bars need a linear axis; if that would hide some of them, percentages are shown instead.
     let shares = high > LINEAR_RATIO * low;
     let y = if shares {
         Axis::from_zero(100.0, 4).titled("Mean latency (%)")
@@ -150,34 +151,34 @@ pub(super) fn breakdown_figures(comparison: &Comparison) -> Result<Vec<Figure>, 
     chart.figures("breakdown", &caption)
 }
 
-/// Groups of bars.
+/// A chart of grouped bars.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BarsFigure {
-    /// The file name without an extension.
+    /// File name without an extension.
     pub stem: String,
-    /// What it shows, in a sentence or two.
+    /// Caption of one or two sentences.
     pub caption: String,
-    /// What stands below the groups.
+    /// Names below the groups.
     pub groups: Vec<String>,
-    /// (name, value in each group) of the series; what is absent has no bar.
+    /// (name, value in each group) of the series; `None` draws no bar.
     pub series: Vec<(String, Vec<Option<f64>>)>,
-    /// The title of the values, with their unit.
+    /// Title of the value axis, with the unit.
     pub y: String,
-    /// Whether a single series has its values above its bars, with this many decimals.
+    /// Number of decimals of the values above the bars of a single series; `None` for no values.
     pub labels: Option<usize>,
-    /// A line across the chart, with what it says.
+    /// A horizontal line across the chart, with its label.
     pub across: Option<(f64, String)>,
 }
 
 impl BarsFigure {
-    /// Draws it.
+    /// Draws the figure.
     ///
     /// # Errors
     /// When it cannot be drawn.
     pub fn draw(&self) -> Result<Figure, PlotError> {
         let values = || self.series.iter().flat_map(|(_, v)| v).flatten().copied();
         let line = self.across.as_ref().map_or(0.0, |(at, _)| *at);
-        // Room for the words above the highest bar.
+        // Space for the label above the highest bar.
         let room = if self.labels.is_some() { 1.08 } else { 1.0 };
         let y = Axis::from_zero(room * values().fold(line, f64::max), 5).titled(&self.y);
         let (groups, series) = (self.groups.clone(), self.series.clone());
@@ -193,10 +194,10 @@ impl BarsFigure {
     }
 }
 
-/// Where groups are.
+/// Layout of the groups.
 struct Slots {
     rows: Vec<Range<usize>>,
-    /// Slots in a row: that of the longest.
+    /// Slots per row: the length of the longest row.
     length: usize,
     width: i32,
     left: i32,
@@ -312,7 +313,7 @@ impl BarChart {
         group: usize,
     ) -> DrawResult {
         let n = if block.bars.stacked { 1 } else { block.bars.series.len() };
-        // Bars get 80 % of a slot, but a single bar is not made as wide as that.
+        // Bars fill 80 % of a slot, but the width of a bar is limited where there are few.
         let bar = (0.8 / n.max(1) as f64).min(if block.bars.stacked { 0.5 } else { 0.3 });
         let first = slot as f64 + 0.5 - bar * n as f64 / 2.0;
         let mark = |panel: &Panel<'_>| {
@@ -320,7 +321,7 @@ impl BarChart {
             let ends = |at| [0.06, 0.94].map(|part| panel.at(slot as f64 + part, at));
             at.map_or(Ok(()), |at| line(area, &ends(at), INK, 5, None))
         };
-        // Bars would hide it, and it would hide symbols.
+        // The mark is below symbols, which it would hide, and above bars, which would hide it.
         if block.y.scale == Scale::Log {
             mark(panel)?;
         }
@@ -337,7 +338,7 @@ impl BarChart {
             }
             let Some(Some(value)) = values.get(group).copied() else { continue };
             if block.y.scale == Scale::Log {
-                // A bar needs a zero to start from.
+                // A logarithmic axis has no zero for a bar to start from.
                 symbol(area, panel.at(middle, value), look.symbol, look.colour, 9)?;
                 continue;
             }
@@ -361,7 +362,7 @@ impl BarChart {
         Ok(())
     }
 
-    /// Writes the name of a group, with its note where there is room.
+    /// Writes the name of a group, and its note if there is space.
     fn name(
         &self,
         area: &Area<'_>,

@@ -1,4 +1,4 @@
-//! Drawing in dots, with plotters underneath: SVG text out, PNG from the same SVG.
+//! Drawing in dots with plotters: produces SVG text, and PNG from that SVG.
 
 use super::PlotError;
 use super::fonts;
@@ -11,14 +11,14 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use resvg::{tiny_skia, usvg};
 use std::sync::{Arc, OnceLock};
 
-/// The font of every figure, with what a viewer without it should take.
+/// Font of every figure, with the fallback for viewers that lack it.
 const FONT: &str = "DejaVu Sans, sans-serif";
-/// Plotters writes font sizes divided by this into SVG.
+/// Plotters divides font sizes by this factor when it writes SVG.
 const PLOTTERS_FONT_SCALE: f64 = 1.24;
 
-/// What everything is drawn on.
+/// The area that everything is drawn on.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// The outcome of drawing.
+/// Result of a drawing operation.
 pub(super) type DrawResult<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
 /// A rectangle in dots.
@@ -44,7 +44,7 @@ impl Frame {
     }
 }
 
-/// Which point of a text its position names, from left to right.
+/// Horizontal alignment of a text at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
@@ -52,14 +52,14 @@ pub(super) enum Align {
     Right,
 }
 
-/// How text looks.
+/// Appearance of text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Text {
     pub(super) size: f64,
     pub(super) align: Align,
     pub(super) bold: bool,
     pub(super) colour: RGBColor,
-    /// Read from bottom to top.
+    /// Whether the text is rotated to read from bottom to top.
     pub(super) upright: bool,
 }
 
@@ -80,7 +80,7 @@ impl Text {
         Self { upright: true, ..self }
     }
 
-    /// The same for plotters, which positions it at its vertical middle.
+    /// Converts the style for plotters, which positions text at its vertical middle.
     pub(super) fn style(&self) -> TextStyle<'static> {
         let mut font = (FONT, self.size * PLOTTERS_FONT_SCALE).into_font();
         if self.bold {
@@ -98,7 +98,7 @@ impl Text {
     }
 }
 
-/// Writes text at its vertical middle.
+/// Draws text, positioned at its vertical middle.
 pub(super) fn text(area: &Area<'_>, at: (i32, i32), look: Text, words: &str) -> DrawResult {
     if words.is_empty() {
         return Ok(());
@@ -118,7 +118,7 @@ pub(super) fn outline(area: &Area<'_>, frame: Frame, colour: RGBColor, width: u3
     area.draw(&Rectangle::new(corners, colour.stroke_width(width)))
 }
 
-/// Draws a line through points, dashed when asked.
+/// Draws a line through points, optionally dashed.
 pub(super) fn line(
     area: &Area<'_>,
     points: &[(i32, i32)],
@@ -139,7 +139,7 @@ pub(super) fn line(
     Ok(())
 }
 
-/// Cuts a line into dashes; `drawn` and `blank` are lengths in dots.
+/// Splits a line into dashes; `drawn` and `blank` are lengths in dots.
 fn dashed(points: &[(i32, i32)], (drawn, blank): (i32, i32)) -> Vec<Vec<(i32, i32)>> {
     let (drawn, blank) = (f64::from(drawn.max(1)), f64::from(blank.max(1)));
     let mut dashes = Vec::new();
@@ -173,7 +173,7 @@ fn dashed(points: &[(i32, i32)], (drawn, blank): (i32, i32)) -> Vec<Vec<(i32, i3
     dashes
 }
 
-/// A symbol for a point; the index picks its shape, so that series stay distinct without colour.
+/// Draws a symbol at a point. The index selects its shape, so that series are distinct without colour.
 pub(super) fn symbol(
     area: &Area<'_>,
     (x, y): (i32, i32),
@@ -200,16 +200,16 @@ pub(super) fn symbol(
     }
 }
 
-/// Fills a bar; the index picks its hatching, so that bars stay distinct without colour.
+/// Fills a bar. The index selects its hatching, so that bars are distinct without colour.
 pub(super) fn hatched(area: &Area<'_>, frame: Frame, index: usize, colour: RGBColor) -> DrawResult {
-    /// Between two lines of a hatching.
+    /// Distance between two hatching lines.
     const STEP: i32 = 11;
     fill(area, frame, colour)?;
     let Frame { x, y, w, h } = frame;
     let stroke = |from: (i32, i32), to: (i32, i32)| line(area, &[from, to], WHITE, 2, None);
     let (rising, falling) = (matches!(index % 6, 1 | 4), matches!(index % 6, 2 | 4));
     for offset in (STEP..w + h).step_by(STEP.unsigned_abs() as usize) {
-        // The diagonal through all points whose distances from two sides add up to the offset.
+        // The diagonal through all points whose distances from two sides sum to the offset.
         let (a, b) =
             ((offset.min(w), offset - offset.min(w)), (offset - offset.min(h), offset.min(h)));
         if rising {
@@ -228,12 +228,12 @@ pub(super) fn hatched(area: &Area<'_>, frame: Frame, index: usize, colour: RGBCo
     Ok(())
 }
 
-/// A pale background.
+/// Fills a frame with a pale background.
 pub(super) fn shade(area: &Area<'_>, frame: Frame) -> DrawResult {
     if frame.w > 0 && frame.h > 0 { fill(area, frame, SHADE) } else { Ok(()) }
 }
 
-/// Draws a figure of a size in dots into SVG text that carries its size in inches.
+/// Draws a figure of the given size in dots and returns SVG text that states its size in inches.
 pub(super) fn draw(
     (width, height): (i32, i32),
     paint: impl FnOnce(&Area<'_>) -> DrawResult,
@@ -250,27 +250,27 @@ pub(super) fn draw(
     let (width_in, height_in) = (f64::from(width) / inch, f64::from(height) / inch);
     let dotted = format!("width=\"{width}\" height=\"{height}\"");
     let inches = format!("width=\"{width_in:.2}in\" height=\"{height_in:.2}in\"");
-    // Plotters centres text on the x-height, which puts digits above their tick; half the height of
-    // capitals and digits is 0.36 em, and `em` means the same to every viewer. The replaced text
-    // cannot come from a name, because quotes in names are escaped.
+    // Plotters centres text on the x-height, which puts digits above their tick. Half the height of capitals and digits
+    // is 0.36 em, and every viewer interprets `em` in the same way. Names cannot contain the replaced text, because
+    // their quotes are escaped.
     Ok(svg.replacen(&dotted, &inches, 1).replace("dy=\"0.5ex\"", "dy=\"0.36em\""))
 }
 
-/// Renders SVG text to a PNG file's bytes with one pixel per dot.
+/// Renders SVG text to a PNG file with one pixel per dot.
 ///
-/// The embedded font draws all that it has; only what it lacks, such as Chinese, is taken from an installed font.
+/// The embedded font is preferred; an installed font is used only for characters that it lacks, such as Chinese.
 pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let tree = parse(svg)?;
     let size = tree.size().to_int_size();
     let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).ok_or(PlotError::Empty)?;
-    // Paper is white up to its edges, whatever the last fraction of a dot is.
+    // The background is white up to the edges, even where the size is rounded to whole dots.
     pixels.fill(tiny_skia::Color::WHITE);
     resvg::render(&tree, tiny_skia::Transform::default(), &mut pixels.as_mut());
     encode(&pixels).map_err(|error| PlotError::Png(error.to_string()))
 }
 
-/// The file of an opaque picture. Most rows of a figure are like the one above, so one filter and little effort give files
-/// a third larger than the encoder's default, in a fifth of the time.
+/// Encodes an opaque image as PNG. Most rows of a figure resemble the one above, so a single filter and a low
+/// compression level give files a third larger than the encoder's default in a fifth of the time.
 fn encode(pixels: &tiny_skia::Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, pixels.width(), pixels.height());
@@ -284,8 +284,8 @@ fn encode(pixels: &tiny_skia::Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     Ok(bytes)
 }
 
-/// RGB of RGBA. Plain indices into slices: there are millions of pixels, and where this crate is hardly optimised, iterators
-/// and indices into a `Vec` are calls.
+/// Drops the alpha channel. Uses plain indices into slices because there are millions of pixels, and at low
+/// optimisation levels iterators and indexing into a `Vec` compile to calls.
 fn without_alpha(rgba: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; rgba.len() / 4 * 3];
     let rgb = bytes.as_mut_slice();
@@ -300,7 +300,7 @@ fn without_alpha(rgba: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Reads SVG text with the embedded font.
+/// Parses SVG text with the embedded font.
 pub(super) fn parse(svg: &str) -> Result<usvg::Tree, PlotError> {
     Ok(usvg::Tree::from_str(svg, options())?)
 }

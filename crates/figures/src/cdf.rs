@@ -9,7 +9,7 @@ use super::text::{shortened, titled};
 use super::{Figure, PlotError, pages};
 use igniter_results::{Comparison, LineChart};
 
-/// Points of a line.
+/// Maximum number of points per line.
 const POINTS: usize = 1000;
 const SLO: (i32, i32) = (6, 6);
 
@@ -19,12 +19,12 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     legend.add(LegendKey::Line(INK, Some(SLO)), "SLO");
     let described: Vec<Option<LineChart>> =
         (0..comparison.workloads().len()).map(|i| comparison.cdf_lines(i, POINTS)).collect();
-    // A single straggler must not squeeze the rest: the last 0.1 % may lie outside.
+    // A single straggler must not compress the rest, so the last 0.1 % may lie outside the axis.
     let high = |lines: &LineChart, slo: f64| {
         let points = lines.series.iter().flat_map(|(_, points)| points);
         points.filter(|p| p.1 <= 0.999).map(|p| p.0).fold(slo, f64::max)
     };
-    // All axes are of one kind.
+    // All charts use the same kind of axis.
     let workloads = || comparison.workloads().iter().zip(&described);
     let log = workloads().any(|(w, lines)| {
         lines.as_ref().is_some_and(|lines| high(lines, w.slo_ms) > 8.0 * w.slo_ms)
@@ -40,7 +40,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
             Series::new(looks.of(name), Marks::Line, steps(points, x.low, x.high))
         });
         let series = series.collect();
-        // An empty chart says why.
+        // An empty chart states the reason.
         let model = match lines.series.iter().all(|(_, points)| points.is_empty()) {
             true => "no requests".to_owned(),
             false => shortened(&shown(w.model.as_str()), 12),
@@ -64,8 +64,8 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     Ok(pages("latency_cdf", caption, grid.pages()?))
 }
 
-/// The line of a distribution between the ends of the axis: it rises from zero and, when every point
-/// lies inside, stays at one.
+/// Returns the line of a distribution between the ends of the axis. It rises from zero and, if every point is within
+/// the axis, stays at one.
 fn steps(points: &[(f64, f64)], low: f64, high: f64) -> Vec<(f64, f64)> {
     let Some(first) = points.first() else { return Vec::new() };
     let mut line = vec![(low, 0.0), (first.0.clamp(low, high), 0.0)];

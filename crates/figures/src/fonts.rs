@@ -1,4 +1,5 @@
-//! Fonts: those inside SVG files, so that they look the same everywhere, and installed ones for what ours lack.
+//! Fonts: embedded ones for SVG files, so that they look the same everywhere, and installed ones for missing
+//! characters.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 const REGULAR: &[u8] = include_bytes!("fonts/DejaVuSans-subset.woff2");
 const BOLD: &[u8] = include_bytes!("fonts/DejaVuSans-Bold-subset.woff2");
 
-/// The same figure with the faces that it uses, and what it shows as its title.
+/// Returns the figure with the font faces that it uses embedded, and with its caption as title.
 pub(super) fn standalone(svg: &str, caption: &str) -> String {
     let mut head = format!("<title>{}</title>\n<style>\n", escaped(caption));
     head += &face("normal", REGULAR);
@@ -18,7 +19,7 @@ pub(super) fn standalone(svg: &str, caption: &str) -> String {
         head += &face("bold", BOLD);
     }
     head += "</style>\n";
-    // Behind the opening tag, which is our own and holds no text of others.
+    // Insert after the opening tag; this crate writes that tag, so it contains no user text.
     match svg.find('>') {
         Some(end) => format!("{}\n{head}{}", &svg[..=end], &svg[end + 1..]),
         None => svg.to_owned(),
@@ -40,7 +41,7 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// Parts of the names of files of fonts with Chinese, Japanese and Korean writing, and with symbols.
+/// Parts of file names of fonts with Chinese, Japanese and Korean characters, and with symbols.
 const NAMES: [&str; 20] = [
     "cjk",
     "wqy",
@@ -63,11 +64,11 @@ const NAMES: [&str; 20] = [
     "malgun",
     "seguisym",
 ];
-/// Files and bytes of installed fonts that are read.
+/// Maximum number and total size in bytes of the installed fonts that are read.
 const FILES: usize = 24;
 const BYTES: u64 = 400_000_000;
 
-/// Chooses the font of a character that ours lack: one that is installed, if there is one.
+/// Selects an installed font, if there is one, for a character that the embedded fonts lack.
 pub(super) fn fallback() -> FallbackSelectionFn<'static> {
     let known = FontResolver::default_fallback_selector();
     Box::new(move |character, used, fonts| {
@@ -89,10 +90,10 @@ pub(super) fn fallback() -> FallbackSelectionFn<'static> {
     })
 }
 
-/// Faces that come with the program.
+/// Number of embedded font faces.
 const OURS: usize = 2;
 
-/// The files of installed fonts that may have what ours lack; read once, when one is needed.
+/// Returns the installed font files that may have characters the embedded fonts lack. They are read once, on first use.
 fn installed() -> &'static [Arc<dyn AsRef<[u8]> + Send + Sync>] {
     static FOUND: OnceLock<Vec<Arc<dyn AsRef<[u8]> + Send + Sync>>> = OnceLock::new();
     FOUND.get_or_init(|| {
@@ -118,7 +119,7 @@ fn installed() -> &'static [Arc<dyn AsRef<[u8]> + Send + Sync>] {
             if size > left {
                 continue;
             }
-            // A font that cannot be read is none.
+            // Fonts that cannot be read are ignored.
             if let Ok(bytes) = std::fs::read(&file) {
                 left -= size;
                 read.push(Arc::new(bytes));
@@ -138,7 +139,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
         let name = name.unwrap_or_default().replace(['-', '_', ' '], "");
         let font = [".ttf", ".otf", ".ttc"].iter().any(|end| name.ends_with(end));
-        // Coloured glyphs are pictures, which figures do not draw.
+        // Coloured glyphs are raster images, which figures do not draw.
         let plain = !["bold", "italic", "color", "serif", "mono", "light", "thin", "black"]
             .iter()
             .any(|word| name.contains(word));

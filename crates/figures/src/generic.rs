@@ -1,4 +1,4 @@
-//! Figures of any numbers: lines or marks in panels.
+//! General-purpose figures: lines or marks in panels.
 
 use super::axis::Axis;
 use super::panel::{Legend, LegendKey};
@@ -6,46 +6,46 @@ use super::panels::{GridPlace, Marks, Panels, Plot, Series};
 use super::style::Look;
 use super::{Figure, PlotError, pages};
 
-/// Panels in a row.
+/// Panels per row.
 const COLUMNS: usize = 4;
 
-/// A series that several panels may have.
+/// A series that may occur in several panels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named {
-    /// What the legend calls it.
+    /// Name in the legend.
     pub name: String,
-    /// Which colour of the palette, symbol and dashes it has.
+    /// Index of its colour, symbol and dashes.
     pub look: usize,
-    /// How it is drawn.
+    /// Drawing style.
     pub marks: Marks,
 }
 
 /// One panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PointsPanel {
-    /// Its title; empty for none.
+    /// Title; empty for none.
     pub title: String,
-    /// The points of each series of the figure.
+    /// Points, one list for each series of the figure.
     pub series: Vec<Vec<(f64, f64)>>,
 }
 
-/// Lines or marks in panels.
+/// A figure of panels with lines or marks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PointsFigure {
-    /// The file name without an extension.
+    /// File name without an extension.
     pub stem: String,
-    /// What it shows, in a sentence or two.
+    /// Caption of one or two sentences.
     pub caption: String,
     pub series: Vec<Named>,
     pub panels: Vec<PointsPanel>,
-    /// The titles of both axes, with their units.
+    /// Titles of the x and y axes, with their units.
     pub axes: (String, String),
-    /// Whether both axes are logarithmic.
+    /// Whether the x and y axes are logarithmic.
     pub log: (bool, bool),
 }
 
 impl PointsFigure {
-    /// Draws it.
+    /// Draws the figure.
     ///
     /// # Errors
     /// When it cannot be drawn.
@@ -54,7 +54,7 @@ impl PointsFigure {
         Ok(pages(&self.stem, &self.caption, vec![svg]).remove(0))
     }
 
-    /// The axes of one panel.
+    /// Returns the axes of one panel.
     fn axes_of(&self, panel: &PointsPanel) -> (Axis, Axis) {
         let points = || panel.series.iter().flatten();
         let axis = |log: bool, of: &dyn Fn(&(f64, f64)) -> f64, ticks| {
@@ -76,7 +76,7 @@ impl PointsFigure {
             };
             legend.add(key, &named.name);
         }
-        // What a logarithmic axis cannot hold is left out.
+        // Points that a logarithmic axis cannot show are left out.
         let shown = |p: &&(f64, f64)| (!self.log.0 || p.0 > 0.0) && (!self.log.1 || p.1 > 0.0);
         let cell = |panel: &PointsPanel| {
             let (x, y) = self.axes_of(panel);

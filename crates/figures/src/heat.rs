@@ -1,4 +1,4 @@
-//! Heat maps of a sweep: a number over two axes, a panel for each strategy.
+//! Heat maps of a sweep: a metric over two axes, with a panel for each strategy.
 
 use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, fill, outline, text};
 use super::sheet::{self, x_label, y_label};
@@ -15,17 +15,17 @@ use plotters::style::RGBColor;
 /// One heat map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatPanel {
-    /// What it shows.
+    /// Title.
     pub title: String,
-    /// Its rows from the bottom up, each with a cell for every column; none where there is no value.
+    /// Rows from bottom to top, each with a cell for every column; `None` where there is no value.
     pub cells: Vec<Vec<Option<f64>>>,
 }
 
 const TITLE: i32 = 48;
 const GAP: i32 = 40;
 
-/// A number over two axes. `x` and `rows` are the names of the axes with their values; `averaged` names the axes
-/// of which the cells are means.
+/// Draws a metric over two axes. `x` and `rows` are the names of the axes with their values; `averaged` names the axes
+/// that the cells are means over.
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -68,7 +68,7 @@ pub fn heat_figure(
             for (i, value) in x_values.iter().enumerate() {
                 let cell = f64::from(frame.w) / x_values.len() as f64;
                 let at = frame.x + dots((i as f64 + 0.5) * cell);
-                // As many labels as fit.
+                // Skip labels where not all of them fit.
                 let every = (width("0.000", TICK) / cell).ceil().max(1.0);
                 if (i as f64 % every) < 0.5 {
                     text(area, (at, frame.bottom() + dots(0.8 * TICK)), centre, value)?;
@@ -85,7 +85,7 @@ pub fn heat_figure(
                 }
             }
         }
-        // Once for all rows of panels: next to each, a long name would run into the one below.
+        // One title for all rows of panels: beside each row, a long title would overlap the one below.
         let first = top + TITLE;
         let last = top + count(rows.saturating_sub(1)) * row_height + TITLE + height;
         let at = (MARGIN + dots(0.55 * LABEL), (first + last) / 2);
@@ -134,7 +134,7 @@ fn edge(length: i32, index: i32, of: i32) -> i32 {
     length * index / of
 }
 
-/// The colours with the numbers that they stand for, at the top.
+/// Draws the colour scale with its values, at the top.
 fn scale(area: &Area<'_>, total: i32, (low, high): (f64, f64), number: &str) -> DrawResult {
     let (bar, steps) = (360, 60);
     let title = words(number);
@@ -154,8 +154,8 @@ fn scale(area: &Area<'_>, total: i32, (low, high): (f64, f64), number: &str) -> 
     text(area, (left + bar + 14, y), Text::new(TICK, Align::Left), &high_text)
 }
 
-/// The colours of cividis (Nuñez, Anderton and Renslow, PLOS ONE 2018), which reads the same with any colour
-/// vision and in grey, at eight even places.
+/// Colours of cividis (Nuñez, Anderton and Renslow, PLOS ONE 2018) at eight evenly spaced points. The map reads the
+/// same with any colour vision and in greyscale.
 const CIVIDIS: [(u8, u8, u8); 8] = [
     (0, 34, 78),
     (33, 58, 110),

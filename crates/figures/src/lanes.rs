@@ -1,4 +1,4 @@
-//! GPUs over time where plans follow load: a lane for each GPU, with its servers and the moves between lanes.
+//! GPUs over time under replanning: a lane for each GPU, with its servers and the moves between lanes.
 
 use super::axis::Axis;
 use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, fill, hatched, line, text};
@@ -15,20 +15,20 @@ use plotters::element::Polygon;
 use plotters::style::{Color, RGBColor};
 use std::ops::Range;
 
-/// Lanes of a page.
+/// Lanes per page.
 const LANES: usize = 24;
-/// Pages of one run.
+/// Maximum number of pages per run.
 const MOST_PAGES: usize = 4;
-/// Boots are at least so wide, or nobody would see them beside a day.
+/// Minimum width of a boot in dots, so that it is visible on the scale of a day.
 const LEAST_BOOT: i32 = 9;
 const WHITE: RGBColor = RGBColor(255, 255, 255);
 
-/// The look of a GPU that boots.
+/// The look of a booting GPU.
 fn boot() -> Look {
     Look { colour: GREY, dashes: None, symbol: 1 }
 }
 
-/// Those of each strategy of a comparison whose plans follow load.
+/// Draws the lanes of each strategy of a comparison whose plans follow the load.
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let mut figures: Vec<Figure> = Vec::new();
     for result in &comparison.strategies {
@@ -42,9 +42,9 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     Ok(figures)
 }
 
-/// Draws GPUs over time: which servers were on them, when they booted, and which servers moved. At most four pages.
+/// Draws GPUs over time: the servers on each GPU, when the GPUs booted, and which servers moved. At most four pages.
 ///
-/// `stem` is the file name without its extension, `subject` what the caption begins with, such as "Plans of a day".
+/// `stem` is the file name without its extension; `subject` is the start of the caption, such as "Plans of a day".
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -77,12 +77,12 @@ fn drawn(stem: &str, subject: &str, lanes: &Lanes, most: usize) -> Result<Vec<Fi
     Ok(pages(stem, &caption, svgs))
 }
 
-/// Time in its unit: seconds in one, its name, and where ticks are.
+/// Returns the unit of time in seconds, and the time axis in that unit.
 fn time_axis(lanes: &Lanes) -> (f64, Axis) {
     let (unit_s, name) = lanes.time_unit();
     let length = lanes.duration_s / unit_s;
     let mut axis = Axis::exactly(length, 8).titled(&format!("Time ({name})"));
-    // Hours are counted in quarters of days.
+    // Tick steps in hours divide a day evenly.
     let step = [1.0, 2.0, 3.0, 6.0, 12.0, 24.0].into_iter().find(|step| length / step <= 9.0);
     if let Some(step) = step.filter(|_| unit_s > 60.0) {
         let tick = |n: i32| f64::from(n) * step;
@@ -91,14 +91,14 @@ fn time_axis(lanes: &Lanes) -> (f64, Axis) {
     (unit_s, axis)
 }
 
-/// A page while it is drawn.
+/// A page that is being drawn.
 struct LanesPage<'p, 'a> {
     area: &'p Area<'a>,
     panel: &'p Panel<'a>,
     lanes: &'p Lanes,
     gpus: Range<usize>,
     models: &'p Looks,
-    /// Of each GPU of the page.
+    /// Pieces of each GPU of the page.
     pieces: Vec<Vec<LanePiece>>,
     unit_s: f64,
 }
@@ -160,10 +160,10 @@ fn draw_page(
 }
 
 impl LanesPage<'_, '_> {
-    /// Where a time and a height of a lane lie, in dots.
+    /// Converts a time and a height within a lane to dots.
     fn at(&self, gpu: usize, seconds: f64, pct: f64) -> (i32, i32) {
         let slot = (self.gpus.end - 1 - gpu) as f64;
-        // Lanes do not touch; what a hand-over needs beyond the GPU is cut off.
+        // Leave a gap between lanes; shares beyond 100 % during a hand-over are cut off.
         let height = 0.04 + 0.9 * pct.min(100.0) / 100.0;
         self.panel.at(seconds / self.unit_s, slot + height)
     }
@@ -187,7 +187,7 @@ impl LanesPage<'_, '_> {
             if frame.h == 0 {
                 continue;
             }
-            // Neighbours stay distinct where they have one colour.
+            // A gap keeps neighbours of the same colour distinct.
             if frame.h > 4 {
                 (frame.y, frame.h) = (frame.y + 2, frame.h - 2);
             }
@@ -196,7 +196,7 @@ impl LanesPage<'_, '_> {
                 hatched(self.area, frame, 2, colour)?;
             } else {
                 fill(self.area, frame, colour)?;
-                // A server that starts again has the colour of the one before.
+                // A restarted server has the same colour as its predecessor, so a line separates them.
                 if !serves[piece.server] && piece.from_s > 0.0 {
                     let x = frame.x;
                     line(self.area, &[(x, frame.y), (x, frame.bottom())], WHITE, 2, None)?;
@@ -213,7 +213,7 @@ impl LanesPage<'_, '_> {
         self.names(gpu, lane, pieces)
     }
 
-    /// Writes the name of each workload once for each time that it stays, where there is room.
+    /// Writes the name of each workload once per stay, if there is space.
     fn names(&self, gpu: usize, lane: &GpuLane, pieces: &[LanePiece]) -> DrawResult {
         for stay in stays(lane, pieces) {
             let server = &lane.servers[stay.widest.server];
@@ -234,7 +234,7 @@ impl LanesPage<'_, '_> {
         Ok(())
     }
 
-    /// From where a server was to where its workload goes on.
+    /// Draws an arrow from the place of a server to the place where its workload continues.
     fn arrow(&self, from: LanePlace, to: LanePlace) -> DrawResult {
         let middle = |(gpu, server): LanePlace, leaves: bool| {
             let pieces = &self.pieces[gpu - self.gpus.start];
@@ -259,11 +259,11 @@ impl LanesPage<'_, '_> {
     }
 }
 
-/// A time in which a workload has servers on a GPU without a break.
+/// A period in which a workload has servers on a GPU without interruption.
 struct LaneStay {
     from_s: f64,
     until_s: f64,
-    /// Its longest piece.
+    /// The longest piece of the stay.
     widest: LanePiece,
 }
 

@@ -1,7 +1,7 @@
-//! Figures fit for a paper, from the tables of a report alone.
+//! Figures for papers, drawn from the tables of a report alone.
 //!
-//! Every figure is an SVG text and, from it, a PNG image; both depend on the tables only, byte for
-//! byte. What is too much for one page is continued on another.
+//! Each figure is an SVG text and a PNG image rendered from it; both depend on the tables only, byte for byte. A figure
+//! that is too large for one page is continued on another.
 
 #![allow(
     clippy::disallowed_methods,
@@ -49,14 +49,14 @@ pub use validation::{ValidationWorkload, validation_figures};
 use igniter_results::{Comparison, FigureFile, OutputDir, OutputError, StrategyResult};
 use rayon::prelude::*;
 
-/// A figure that cannot be drawn: our bug, or a picture too large for memory.
+/// A figure that cannot be drawn: a bug in this crate, or an image too large for memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {
-    /// Plotters failed.
+    /// Drawing with plotters failed.
     #[error("cannot draw a figure: {0}")]
     Draw(#[from] plotters::drawing::DrawingAreaErrorKind<std::io::Error>),
-    /// The SVG text that we drew is not valid.
+    /// The SVG text drawn by this crate is not valid.
     #[error("cannot read a figure back: {0}")]
     Svg(#[from] resvg::usvg::Error),
     /// The image has no pixels, or too many.
@@ -73,27 +73,27 @@ pub enum PlotError {
 /// One page of a figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// Its file name without an extension.
+    /// File name without an extension.
     pub stem: String,
-    /// What it shows, in one sentence for a caption.
+    /// Caption: one sentence about the content.
     pub caption: String,
     svg: String,
 }
 
 impl Figure {
-    /// The figure as SVG text; its size is in inches.
+    /// Returns the figure as SVG text; its size is given in inches.
     #[must_use]
     pub fn svg(&self) -> &str {
         &self.svg
     }
 
-    /// The same as a file of its own: with the fonts that it uses, and its caption as title.
+    /// Returns the figure as a self-contained SVG file, with the fonts that it uses embedded and its caption as title.
     #[must_use]
     pub fn standalone_svg(&self) -> String {
         fonts::standalone(&self.svg, &self.caption)
     }
 
-    /// The figure as the bytes of a PNG file with 300 pixels per inch.
+    /// Returns the figure as a PNG file with 300 pixels per inch.
     ///
     /// # Errors
     /// When it cannot be rendered.
@@ -101,23 +101,24 @@ impl Figure {
         canvas::png(&self.svg)
     }
 
-    /// The figure as the bytes of a PDF file of one page. Its text is outlined: no font has to be embedded.
+    /// Returns the figure as a PDF file with one page. Text is converted to outlines, so that no font has to be
+    /// embedded.
     ///
     /// # Errors
-    /// When it cannot be read back.
+    /// When the SVG text cannot be parsed.
     pub fn pdf(&self) -> Result<Vec<u8>, PlotError> {
         vector::pdf(&self.svg, &self.caption)
     }
 
-    /// The figure as a PGF picture for LaTeX, which sets its text in the font of the document.
+    /// Returns the figure as a PGF picture for LaTeX, which sets its text in the font of the document.
     ///
     /// # Errors
-    /// When it cannot be read back.
+    /// When the SVG text cannot be parsed.
     pub fn pgf(&self) -> Result<String, PlotError> {
         vector::pgf(&self.svg)
     }
 
-    /// The bytes of a file of this kind.
+    /// Returns the content of a file in this format.
     ///
     /// # Errors
     /// When it cannot be rendered.
@@ -130,29 +131,29 @@ impl Figure {
         }
     }
 
-    /// The characters that neither our fonts nor installed ones can draw: PNG and PDF files lack them.
+    /// Returns the characters that neither the embedded nor the installed fonts can draw; PNG and PDF files lack them.
     ///
     /// # Errors
-    /// When it cannot be read back.
+    /// When the SVG text cannot be parsed.
     pub fn undrawn(&self) -> Result<Vec<char>, PlotError> {
         vector::undrawn(&self.svg)
     }
 }
 
-/// Workloads that figures show one by one.
+/// Maximum number of workloads that figures show one by one.
 const WORKLOADS: usize = 40;
-/// Pages of a kind of figure that each strategy has for itself, together.
+/// Maximum number of pages, over all strategies, of a kind of figure that each strategy has for itself.
 const PAGES: usize = 6;
-/// Pages of such a kind that one strategy has.
+/// Maximum number of such pages per strategy.
 const PAGES_OF_ONE: usize = 2;
-/// Where pages hold less than one part in so many of what there is, half of the pages are as good a sample.
+/// If the pages hold less than one part in `SAMPLE` of all panels, half of the pages are as good a sample.
 const SAMPLE: usize = 4;
 
 /// Draws the pages of one kind of figure.
 type FigureMaker = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
 
-/// All figures of a comparison, in the order of a report. Names that it shall show are those of its scenario, unless the
-/// [`Sheet`] says otherwise.
+/// Draws all figures of a comparison, in the order of a report. Display names come from the scenario unless the
+/// [`Sheet`] overrides them.
 ///
 /// # Errors
 /// When one cannot be drawn.
@@ -193,7 +194,7 @@ fn figures_of(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     Ok(figures)
 }
 
-/// The provisioning plans of a comparison, as [`comparison_figures`] draws them.
+/// Draws the provisioning plans of a comparison, as [`comparison_figures`] does.
 ///
 /// # Errors
 /// When one cannot be drawn.
@@ -201,7 +202,7 @@ pub fn plan_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     plan::figures(comparison)
 }
 
-/// P99 against SLO, and SLO violations, of a comparison, as [`comparison_figures`] draws them.
+/// Draws P99 against SLO, and SLO violations, of a comparison, as [`comparison_figures`] does.
 ///
 /// # Errors
 /// When one cannot be drawn.
@@ -214,21 +215,21 @@ pub fn slo_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     Ok(figures)
 }
 
-/// A kind of file that a figure is written as.
+/// File format of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FigureFormat {
-    /// Vectors with embedded fonts.
+    /// SVG with embedded fonts.
     Svg,
-    /// 300 pixels per inch.
+    /// PNG with 300 pixels per inch.
     Png,
-    /// Vectors for papers; text is outlined.
+    /// PDF for papers; text is converted to outlines.
     Pdf,
-    /// A picture for LaTeX, which sets its text.
+    /// PGF picture for LaTeX, which sets the text.
     Pgf,
 }
 
 impl FigureFormat {
-    /// The extension of its files.
+    /// Returns the extension of its files.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
@@ -240,7 +241,7 @@ impl FigureFormat {
     }
 }
 
-/// Writes figures as `figures/<stem>.svg` and `figures/<stem>.png`, and says where they are.
+/// Writes figures as `figures/<stem>.svg` and `figures/<stem>.png`, and returns the written files.
 ///
 /// # Errors
 /// When one cannot be rendered or written.
@@ -251,7 +252,7 @@ pub fn write_figures(
     write_figures_as(dir, figures, &[FigureFormat::Svg, FigureFormat::Png])
 }
 
-/// As [`write_figures`], in these formats.
+/// Like [`write_figures`], in the given formats.
 ///
 /// # Errors
 /// When one cannot be rendered or written.
@@ -289,13 +290,14 @@ fn pages(stem: &str, caption: &str, svgs: Vec<String>) -> Vec<Figure> {
     svgs.into_iter().enumerate().map(page).collect()
 }
 
-/// How many things stand in each row of a grid, when no row may have more than `most`: as evenly as can be.
+/// Returns the number of columns of a grid with `n` cells and at most `most` per row, such that rows are filled as
+/// evenly as possible.
 fn columns_of(n: usize, most: usize) -> usize {
     let n = n.max(1);
     n.div_ceil(n.div_ceil(most.max(1)))
 }
 
-/// A figure for each strategy, of at most [`PAGES`] pages together.
+/// Draws a figure for each strategy, with at most [`PAGES`] pages in total.
 fn of_strategies(
     comparison: &Comparison,
     stem: &str,
@@ -306,7 +308,7 @@ fn of_strategies(
     for (index, result) in comparison.strategies.iter().enumerate() {
         let Some(panels) = panels(result) else { continue };
         let mut name = format!("{stem}_{}", file_stem(&result.strategy));
-        // Two strategies whose names differ only in odd characters must not share a file.
+        // Strategies whose names differ only in special characters must not share a file.
         if drawn.iter().any(|(known, ..)| *known == name) {
             name = format!("{name}_{index}");
         }
@@ -332,13 +334,13 @@ fn of_strategies(
     Ok(figures)
 }
 
-/// A name as part of a file name: ASCII letters, digits, `-` and `_`, at most 40 of them.
+/// Converts a name for use in a file name: at most 40 ASCII letters, digits, `-` and `_`.
 fn file_stem(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     name.chars().take(40).map(plain).collect()
 }
 
-/// Distinct values in the order in which they first appear.
+/// Returns the distinct values in the order of their first appearance.
 fn distinct<'a, T: PartialEq>(values: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
     let mut seen: Vec<&T> = Vec::new();
     for value in values {

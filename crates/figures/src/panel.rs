@@ -10,14 +10,14 @@ use super::text::width;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// How far tick marks stick out.
+/// Length of tick marks outside the axis.
 const TICK_MARK: i32 = 7;
-/// From the axis to its tick labels.
+/// Distance from the axis to its tick labels.
 const TICK_GAP: i32 = 14;
 
 type PanelContext<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 
-/// Room for the tick labels and the title of a y axis.
+/// Returns the space for the tick labels and the title of a y axis.
 pub(super) fn left_of(axis: &Axis) -> i32 {
     let labels = axis.ticks.iter().map(|tick| width(&axis.label(*tick), TICK));
     let labels = if axis.labelled { labels.fold(0.0, f64::max) } else { 0.0 };
@@ -25,7 +25,7 @@ pub(super) fn left_of(axis: &Axis) -> i32 {
     dots(labels + title) + TICK_GAP + 4
 }
 
-/// Room for the tick labels and the title of an x axis.
+/// Returns the space for the tick labels and the title of an x axis.
 pub(super) fn below(axis: &Axis) -> i32 {
     let labels = if axis.labelled { 1.2 * TICK } else { 0.0 };
     let title = if axis.title.is_some() { 1.5 * LABEL } else { 0.0 };
@@ -36,13 +36,13 @@ pub(super) fn below(axis: &Axis) -> i32 {
 pub(super) struct Panel<'a> {
     chart: PanelContext<'a>,
     area: Area<'a>,
-    /// Where data is drawn, in dots.
+    /// The plot area, in dots.
     pub(super) inner: Frame,
     x: Axis,
 }
 
 impl<'a> Panel<'a> {
-    /// Draws axes around the frame `inner`; labels go outside it.
+    /// Draws axes around the frame `inner`; labels are outside it.
     pub(super) fn open(area: &Area<'a>, inner: Frame, x: Axis, y: Axis) -> DrawResult<Self> {
         let (left, bottom) = (left_of(&y), below(&x));
         let sub: DrawingArea<SVGBackend<'a>, Shift> =
@@ -71,12 +71,12 @@ impl<'a> Panel<'a> {
         Ok(Self { chart, area: area.clone(), inner, x })
     }
 
-    /// Where a pair of values lies, in dots; values outside the axes stick to their ends.
+    /// Converts a pair of values to dots; values outside the axes are clamped to their ends.
     pub(super) fn at(&self, x: f64, y: f64) -> (i32, i32) {
         self.chart.backend_coord(&(x, y))
     }
 
-    /// How long the x axis is, in its own unit.
+    /// Returns the length of the x axis, in its own unit.
     pub(super) fn length(&self) -> f64 {
         self.x.high - self.x.low
     }
@@ -107,7 +107,7 @@ impl<'a> Panel<'a> {
         hatched(&self.area, Frame::new(x0, y0, x1 - x0, y1 - y0), look.symbol, look.colour)
     }
 
-    /// Draws a line across the chart at a y value.
+    /// Draws a horizontal line across the chart at a y value.
     pub(super) fn across(&mut self, y: f64, colour: RGBColor, dashes: (i32, i32)) -> DrawResult {
         let at = self.at(self.x.low, y).1;
         let ends = [(self.inner.x, at), (self.inner.right(), at)];
@@ -115,7 +115,7 @@ impl<'a> Panel<'a> {
     }
 }
 
-/// What stands before a legend's words.
+/// The sample in front of a legend entry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum LegendKey {
     /// A filled box.
@@ -126,15 +126,15 @@ pub(super) enum LegendKey {
     Symbol(RGBColor, usize),
     /// A filled box with the hatching of its look.
     Hatched(Look),
-    /// Nothing but the words, as a heading.
+    /// No sample: the entry is a heading.
     Title,
 }
 
-/// Legend entries that flow into lines above a figure.
+/// Legend entries, wrapped into lines above a figure.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Legend {
     entries: Vec<(LegendKey, String)>,
-    /// The numbers of entries before which a new line begins.
+    /// Indices of entries that start a new line.
     breaks: Vec<usize>,
 }
 
@@ -147,18 +147,18 @@ impl Legend {
         self.entries.push((key, super::text::shortened(&shown(words), 48)));
     }
 
-    /// Begins a new line, unless all entries fit into one.
+    /// Starts a new line, unless all entries fit into one.
     pub(super) fn end_line(&mut self) {
         self.breaks.push(self.entries.len());
     }
 
-    /// How high it is when it may be `limit` wide.
+    /// Returns the height at a width of at most `limit`.
     pub(super) fn height(&self, limit: i32) -> i32 {
         let lines = self.lines(limit).len();
         if lines == 0 { 0 } else { count(lines) * Self::LINE + 8 }
     }
 
-    /// Draws it, each line centred, between the margins of a figure.
+    /// Draws the legend between the margins of a figure, each line centred.
     pub(super) fn draw(&self, area: &Area<'_>, top: i32, figure_width: i32) -> DrawResult {
         let limit = figure_width - 2 * MARGIN;
         for (index, entries) in self.lines(limit).into_iter().enumerate() {
@@ -186,7 +186,8 @@ impl Legend {
         }
     }
 
-    /// As few lines as need be, about equally long: no entry stands alone below a full line.
+    /// Splits the entries into as few lines as possible, of about equal length, so that no entry stands alone below a
+    /// full line.
     fn lines(&self, limit: i32) -> Vec<Vec<&(LegendKey, String)>> {
         let mut lines = self.flow(limit);
         let mut narrower = limit - Self::GAP;

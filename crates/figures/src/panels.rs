@@ -1,4 +1,4 @@
-//! Charts of lines and symbols in rows and columns: cells, each with one or several charts one below the other.
+//! Line and symbol charts in a grid of cells; each cell has one or several charts below each other.
 
 use super::axis::Axis;
 use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, line, shade, symbol, text};
@@ -9,7 +9,7 @@ use super::text::{BOLD, fitted, width};
 use super::{PlotError, columns_of};
 use plotters::prelude::{Color, Polygon, RGBColor};
 
-/// How a series of points is drawn.
+/// Drawing style of a series of points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marks {
     Line,
@@ -18,13 +18,13 @@ pub enum Marks {
     Both,
 }
 
-/// Points of one thing.
+/// The points of one series.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) look: Look,
     pub(super) marks: Marks,
     pub(super) points: Vec<(f64, f64)>,
-    /// The ends of an interval at each point; empty for none.
+    /// Interval at each point; empty if there is none.
     pub(super) band: Vec<(f64, f64)>,
 }
 
@@ -34,14 +34,14 @@ impl Series {
     }
 }
 
-/// A straight line between two points.
+/// A straight reference line between two points.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReferenceLine {
     pub(super) from: (f64, f64),
     pub(super) to: (f64, f64),
     pub(super) colour: RGBColor,
     pub(super) dashes: Option<(i32, i32)>,
-    /// How far it is moved to the right, in dots, so that two at one place are both seen.
+    /// Shift to the right in dots, so that two lines at the same place are both visible.
     pub(super) aside: i32,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Plot {
     pub(super) series: Vec<Series>,
     /// Ranges of x with a grey background.
     pub(super) shaded: Vec<(f64, f64)>,
-    /// Lines below the series.
+    /// Reference lines, drawn below the series.
     pub(super) rules: Vec<ReferenceLine>,
 }
 
@@ -72,14 +72,14 @@ impl Plot {
         Self { x, y, series, shaded: Vec::new(), rules: Vec::new() }
     }
 
-    /// With a line across at a value.
+    /// Adds a horizontal line at a y value.
     pub(super) fn across(mut self, y: f64, colour: RGBColor, dashes: (i32, i32)) -> Self {
         let (low, high) = (self.x.low, self.x.high);
         self.rules.push(ReferenceLine::new((low, y), (high, y), colour).dashed(dashes));
         self
     }
 
-    /// With a line up at a value.
+    /// Adds a vertical line at an x value.
     pub(super) fn up(mut self, x: f64, colour: RGBColor, dashes: (i32, i32)) -> Self {
         let (low, high) = (self.y.low, self.y.high);
         self.rules.push(ReferenceLine::new((x, low), (x, high), colour).dashed(dashes));
@@ -127,7 +127,7 @@ impl Plot {
                 continue;
             }
             for (x, y) in &series.points {
-                // A symbol that later ones will lie upon is a little larger, so that it shows around them.
+                // A symbol that later ones will cover is slightly larger, so that it remains visible around them.
                 let at = panel.at(*x, *y);
                 let above = self.series[index + 1..].iter().filter(|s| s.marks != Marks::Line);
                 let covers = |s: &&Series| s.points.iter().any(|(x, y)| panel.at(*x, *y) == at);
@@ -145,42 +145,42 @@ impl Plot {
     }
 }
 
-/// One place of a grid.
+/// One cell of a grid.
 #[derive(Debug, Clone)]
 pub(super) struct GridPlace {
-    /// What it shows; empty for nothing.
+    /// Title; empty for none.
     pub(super) title: String,
-    /// As many in every cell.
+    /// Charts; every cell has the same number of them.
     pub(super) charts: Vec<Plot>,
 }
 
-/// Cells in rows and columns.
+/// Cells arranged in rows and columns.
 #[derive(Debug, Clone)]
 pub(super) struct Panels {
     pub(super) legend: Legend,
     pub(super) cells: Vec<GridPlace>,
-    /// Cells in a row, at most.
+    /// Maximum number of cells per row.
     pub(super) columns: usize,
-    /// Rows of a page.
+    /// Rows per page.
     pub(super) rows: usize,
-    /// The heights of the charts of a cell, in inches; of the only one, as high as wide without.
+    /// Heights of the charts of a cell, in inches; if empty, the only chart is as high as it is wide.
     pub(super) heights: Vec<f64>,
-    /// What is below all cells.
+    /// Title below all cells.
     pub(super) x_title: String,
-    /// What is beside each chart of a row.
+    /// Title beside each chart of a row.
     pub(super) y_titles: Vec<String>,
 }
 
-/// Room for the title of a cell.
+/// Space for the title of a cell.
 const TITLE: i32 = 44;
-/// Between the charts of a cell.
+/// Space between the charts of a cell.
 const GAP: i32 = 32;
 
-/// Where the parts of a page are.
+/// Positions of the parts of a page.
 struct PageLayout {
     columns: usize,
     width: i32,
-    /// From the left edge of a cell to its charts.
+    /// Distance from the left edge of a cell to its charts.
     left: i32,
     cell: i32,
     first: i32,
@@ -189,12 +189,12 @@ struct PageLayout {
     heights: Vec<i32>,
     row: i32,
     top: i32,
-    /// Whether all cells of a row share the axis at their left.
+    /// Whether all cells of a row share the leftmost y axis.
     shared: bool,
 }
 
 impl Panels {
-    /// A single chart.
+    /// Creates a figure with a single chart.
     pub(super) fn single(
         legend: Legend,
         chart: Plot,
@@ -212,13 +212,13 @@ impl Panels {
         }
     }
 
-    /// Draws its only page.
+    /// Draws the only page.
     pub(super) fn page(self) -> Result<String, PlotError> {
         let rows = self.cells.len();
         Ok(Self { rows, ..self }.pages()?.pop().unwrap_or_default())
     }
 
-    /// Draws its pages.
+    /// Draws all pages.
     pub(super) fn pages(self) -> Result<Vec<String>, PlotError> {
         let layout = self.layout();
         let Self { legend, mut cells, rows, mut x_title, mut y_titles, .. } = self;
@@ -251,7 +251,7 @@ impl Panels {
         let titles = if self.y_titles.iter().all(String::is_empty) { 0 } else { dots(1.5 * LABEL) };
         let (left, all) = if shared && columns > 1 { (22, labels) } else { (labels, 0) };
         let cell = (width - 2 * MARGIN - titles - all) / count(columns);
-        // Half of the last label of an axis is beyond its end.
+        // Half of the last label of an axis extends beyond its end.
         let inner = cell - left - 26;
         let heights: Vec<i32> = match self.heights.as_slice() {
             [] => vec![inner],

@@ -15,12 +15,12 @@ use plotters::style::RGBColor;
 
 const GPUS_PER_ROW: usize = 8;
 const ROWS_PER_PAGE: usize = 3;
-/// Pages of all strategies together, where the first GPUs of each are shown.
+/// Maximum number of pages for all strategies together; they show the first GPUs of each strategy.
 const PAGES: usize = 4;
 const TITLE: i32 = 52;
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
-    // Plans that follow load have lanes instead.
+    // Plans that follow the load are drawn as lanes instead.
     let one_plan = |result: &&StrategyResult| result.details.following.is_none();
     let results: Vec<&StrategyResult> = comparison.strategies.iter().filter(one_plan).collect();
     let most = results.iter().map(|r| r.gpu_count).max().unwrap_or(0);
@@ -59,7 +59,7 @@ fn draw_page(
     let left = MARGIN + left_of(&y);
     let inner_width = figure_width - left - MARGIN;
     let legend_height = legend.height(figure_width - 2 * MARGIN);
-    // High enough for a label in the smallest share, within reason.
+    // High enough for a label in the smallest share, up to a limit.
     let smallest = rows
         .iter()
         .flat_map(|(result, gpus)| result.plan.iter().filter(|row| gpus.contains(&row.gpu)))
@@ -110,12 +110,12 @@ fn stack(
     result: &StrategyResult,
     models: &Looks,
 ) -> DrawResult {
-    // A lone GPU does not fill the figure.
+    // The bar of a single GPU does not fill the figure.
     let half = if panel.length() < 1.5 { 0.25 } else { 0.45 };
     let (from, to) = (slot as f64 + 0.5 - half, slot as f64 + 0.5 + half);
     let mut base = 0.0;
     let rows: Vec<&PlanRow> = result.plan.iter().filter(|row| row.gpu == gpu).collect();
-    // Who takes turns is drawn side by side on the SMs that they share.
+    // Workloads that take turns are drawn side by side on the SMs that they share.
     let mut shared: Vec<(u32, f64, usize)> = Vec::new();
     for row in &rows {
         let colour = models.of(row.model.as_str()).colour;
@@ -163,7 +163,7 @@ fn mixed(result: &StrategyResult) -> bool {
     distinct(result.plan.iter().map(|row| &row.kind)).len() > 1
 }
 
-/// Writes what a segment stands for, in the first layout that fits.
+/// Writes the label of a segment in the first layout that fits.
 fn label(area: &Area<'_>, segment: Frame, row: &PlanRow, ink: RGBColor) -> DrawResult {
     let (workload, model) =
         (shortened(row.workload.as_str(), 14), shortened(row.model.as_str(), 14));
@@ -176,7 +176,7 @@ fn label(area: &Area<'_>, segment: Frame, row: &PlanRow, ink: RGBColor) -> DrawR
         vec![format!("{workload} {share}")],
     ];
     let (w, h) = (f64::from(segment.w) - 8.0, f64::from(segment.h) - 2.0);
-    // The model is left out only where no size has room for it.
+    // The model is left out only if it does not fit at any size.
     for layouts in [&layouts[..3], &layouts[3..]] {
         for size in [NOTE, 22.9, SMALLEST] {
             if let Some(lines) = layouts.iter().find(|lines| fits(lines, size, w, h)) {

@@ -8,7 +8,7 @@ use super::{Figure, PlotError, of_strategies};
 use igniter_results::Comparison;
 use igniter_sim::metrics::{GpuSeries, SeriesBin};
 
-/// A number of a GPU: its name, its look, and where it comes from.
+/// A metric of a GPU: its name, its look and its value in a bin.
 type GpuNumber = (&'static str, Look, fn(&SeriesBin) -> f64);
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {

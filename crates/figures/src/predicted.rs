@@ -1,4 +1,4 @@
-//! Predicted against simulated latency of a batch, and against measured latency.
+//! Predicted batch latency against simulated and against measured latency.
 
 use super::panel::LegendKey;
 use super::scatter::{ScatterPoint, scatter};
@@ -7,7 +7,7 @@ use super::{Figure, PlotError, pages};
 use igniter_model::domain::ModelName;
 use igniter_results::Comparison;
 
-/// Batches are called full from this part of the largest batch.
+/// Batches count as full from this fraction of the largest batch.
 const FULL: f64 = 0.95;
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
@@ -17,7 +17,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     let (mut points, mut partly): (Vec<ScatterPoint>, usize) = (Vec::new(), 0);
     for row in igniter_results::WorkloadRow::all(comparison) {
         let (Some(x), Some(y)) = (row.predicted_ms(), row.summary.service_ms()) else { continue };
-        // A prediction is of full batches: others are faster.
+        // Predictions are for full batches; smaller ones are faster.
         let full = |batch: f64| row.placements.iter().all(|p| batch >= FULL * f64::from(p.batch));
         if !row.summary.mean_batch.is_some_and(full) {
             partly += 1;
@@ -49,7 +49,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     Ok(pages("predicted_vs_simulated", &caption, vec![svg]))
 }
 
-/// One measured latency and what a predictor says of it.
+/// A measured latency and its prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictedPoint {
     pub model: ModelName,
@@ -59,7 +59,7 @@ pub struct PredictedPoint {
     pub measured_ms: f64,
 }
 
-/// Predicted against measured latency, by model. `None` without a positive pair.
+/// Draws predicted against measured latency, by model. Returns `None` without a pair of positive values.
 ///
 /// # Errors
 /// When it cannot be drawn.

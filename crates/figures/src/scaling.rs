@@ -1,4 +1,4 @@
-//! What a planner costs, and how far it is from its bound, against the number of workloads.
+//! Planning time, and distance from the lower bound, against the number of workloads.
 
 use super::axis::Axis;
 use super::panels::{GridPlace, Marks, Panels, Plot, Series};
@@ -8,17 +8,17 @@ use super::{Figure, PlotError, distinct, pages};
 /// One plan of one planner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScalingPoint {
-    /// Which planner, on which kind of workloads.
+    /// The planner and the kind of workloads.
     pub series: String,
-    /// How many workloads it planned (≥ 1).
+    /// Number of workloads planned (≥ 1).
     pub workloads: f64,
-    /// How long that took, in seconds (> 0).
+    /// Planning time in seconds (> 0).
     pub seconds: f64,
-    /// How many GPUs above the proven bound it is, in percent of that.
+    /// GPUs above the proven lower bound, in percent of the bound.
     pub gap_pct: Option<f64>,
 }
 
-/// Time and gap, one below the other. `None` without a point.
+/// Draws planning time and gap, one below the other. Returns `None` without any points.
 ///
 /// # Errors
 /// When it cannot be drawn.

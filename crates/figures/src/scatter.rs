@@ -1,4 +1,4 @@
-//! One number against another on equal logarithmic axes, with y = x and a band of ±10 %.
+//! Scatter plots on equal logarithmic axes, with the line y = x and a band of ±10 %.
 
 use super::PlotError;
 use super::axis::Axis;
@@ -11,7 +11,7 @@ const BAND: (i32, i32) = (14, 8);
 /// One point of a scatter.
 pub(super) type ScatterPoint = (Look, (f64, f64));
 
-/// Draws points; those that are not positive cannot be shown and are left out.
+/// Draws points; non-positive ones cannot be shown and are left out.
 pub(super) fn scatter(
     points: &[ScatterPoint],
     legend: Legend,
@@ -20,12 +20,12 @@ pub(super) fn scatter(
     let values = || points.iter().flat_map(|(_, (x, y))| [*x, *y]).filter(|v| *v > 0.0);
     let low = values().fold(f64::INFINITY, f64::min) / 1.1;
     let high = values().fold(0.0, f64::max) * 1.1;
-    // At least half a decade, so that a single point has an axis to be read against.
+    // The axis covers at least half a decade, so that even a single point has ticks beside it.
     let spread = (3.2 * low / high).max(1.0).sqrt();
     scatter_on(points, legend, titles, Axis::log(low / spread, high * spread, 6))
 }
 
-/// As [`scatter`], with this axis in both directions.
+/// Like [`scatter`], with the given axis in both directions.
 pub(super) fn scatter_on(
     points: &[ScatterPoint],
     mut legend: Legend,

@@ -1,10 +1,10 @@
-//! What a reader may choose of a figure: its size, its text, and what it calls things.
+//! Options of a figure that a user may choose: its size, its text and its display names.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// The size of figures and the words in them. The default is what every command draws.
+/// The size of figures and their texts. Commands draw with the default sheet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sheet {
     /// The width of figures of one column, in inches (> 0).
@@ -13,15 +13,15 @@ pub struct Sheet {
     pub both_columns_in: f64,
     /// The size of legends and titles, in pt of 1/72 in (> 0). Tick labels are an eighth smaller.
     pub font_pt: f64,
-    /// How many times as high as by default charts are (> 0).
+    /// Factor on the default height of charts (> 0).
     pub height: f64,
-    /// Whether panels have their titles.
+    /// Whether panels show their titles.
     pub titles: bool,
-    /// The title of the x axis, in place of its own.
+    /// Title of the x axis, replacing the default one.
     pub x_label: Option<String>,
-    /// The title of the y axis, in place of its own.
+    /// Title of the y axis, replacing the default one.
     pub y_label: Option<String>,
-    /// What figures call a strategy, model, workload or stage, by its name.
+    /// Display names of strategies, models, workloads and stages, by their names.
     pub display: BTreeMap<String, String>,
 }
 
@@ -45,9 +45,9 @@ thread_local! {
 }
 
 impl Sheet {
-    /// Runs `draw`; the figures that this thread draws meanwhile have this size and these words.
+    /// Runs `draw`; all figures that this thread draws meanwhile use this sheet.
     pub fn draw<T>(&self, draw: impl FnOnce() -> T) -> T {
-        /// Puts back what was there, whatever happens.
+        /// Restores the previous sheet on drop, even after a panic.
         struct Back(Rc<Sheet>);
         impl Drop for Back {
             fn drop(&mut self) {
@@ -58,33 +58,33 @@ impl Sheet {
         draw()
     }
 
-    /// What this thread draws with.
+    /// Returns the sheet that this thread draws with.
     pub(super) fn current() -> Rc<Self> {
         CURRENT.with(|current| current.borrow().clone())
     }
 
-    /// How many times as large as the default text is. Figures are laid out for the default and scaled as a whole.
+    /// Returns the text size relative to the default. Figures are laid out for the default and scaled as a whole.
     pub(super) fn scale(&self) -> f64 {
         self.font_pt / Self::default().font_pt
     }
 }
 
-/// What figures call something.
+/// Returns the display name of a strategy, model, workload or stage.
 pub(super) fn shown(name: &str) -> String {
     Sheet::current().display.get(name).map_or_else(|| name.to_owned(), Clone::clone)
 }
 
-/// The title of the x axis.
+/// Returns the title of the x axis; `own` is the default.
 pub(super) fn x_label(own: &str) -> String {
     Sheet::current().x_label.clone().unwrap_or_else(|| own.to_owned())
 }
 
-/// The title of the y axis.
+/// Returns the title of the y axis; `own` is the default.
 pub(super) fn y_label(own: &str) -> String {
     Sheet::current().y_label.clone().unwrap_or_else(|| own.to_owned())
 }
 
-/// A title, or nothing where there shall be none.
+/// Returns the title, or an empty string if titles are disabled.
 pub(super) fn title(own: String) -> String {
     if Sheet::current().titles { own } else { String::new() }
 }

@@ -12,20 +12,21 @@ use igniter_model::domain::ModelName;
 use igniter_model::units::{BatchSize, SmPercent};
 use std::collections::BTreeSet;
 
-/// One measured latency beside its prediction.
+/// A measured latency and its prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StudyPoint {
     pub model: ModelName,
     pub batch: BatchSize,
-    /// Its share.
+    /// SM share.
     pub sm: SmPercent,
-    /// How many members its co-location has.
+    /// Number of members of its co-location.
     pub members: usize,
     /// The predicted latency in ms.
     pub predicted_ms: f64,
     /// The measured latency in ms.
     pub measured_ms: f64,
-    /// (predicted, measured) latency together over latency alone, where the latter was measured.
+    /// (predicted, measured) slowdown: latency when co-located over latency alone. `None` if the latter was not
+    /// measured.
     pub slowdowns: Option<(f64, f64)>,
 }
 
@@ -35,17 +36,17 @@ impl StudyPoint {
     }
 }
 
-/// A predictor with a budget of measurements, on runs that its fit did not see.
+/// A predictor fitted with a budget of measurements, evaluated on runs outside its fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StudySeries {
     pub name: String,
-    /// Every latency.
+    /// All latencies.
     pub points: Vec<StudyPoint>,
-    /// (level, covered) of its two-sided intervals in percent.
+    /// (level, covered) of its two-sided intervals, in percent.
     pub coverage: Vec<(f64, f64)>,
 }
 
-/// All figures of a study.
+/// Draws all figures of a study.
 ///
 /// # Errors
 /// When one cannot be drawn.
@@ -95,14 +96,13 @@ fn marks<'p>(
     pairs.map(|(x, y, model)| (models.of(model.as_str()), (x, y))).collect()
 }
 
-/// A name as part of a file name: its letters and digits, with one dash for all else.
+/// Converts a name for use in a file name: its letters and digits, with one dash for everything in between.
 fn stem(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_lowercase()
 }
 
-/// What a panel of the error figure groups by: its title, and for each slot a label and the errors of
-/// each series.
+/// The grouping of one panel of the error figure: its title and, for each slot, a label and the errors of each series.
 struct Groups {
     title: &'static str,
     slots: Vec<(String, Vec<Option<f64>>)>,
@@ -125,7 +125,7 @@ fn groups<K: Ord>(
 }
 
 fn errors(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
-    // Shares as thousandths, so that they have an order.
+    // Shares in thousandths of a percent, as integers that can be ordered.
     let share = |p: &StudyPoint| dots(p.sm.get() * 1000.0);
     let mut panels = vec![
         groups("SM share (%)", series, share, |s| format!("{}", f64::from(*s) / 1000.0)),
@@ -172,7 +172,7 @@ fn errors(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
 fn coverage(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
     let all = series.iter().flat_map(|s| &s.coverage);
     let low = all.map(|(level, covered)| level.min(*covered)).fold(50.0, f64::min);
-    // A little below the lowest level is drawn at the end of the axis.
+    // Values up to 2 percentage points below the axis are drawn at its end.
     let axis = Axis::between(low + 2.0, 100.0, 10.0);
     let (low, high) = (axis.low, axis.high);
     let mut legend = looks.symbols();
@@ -182,7 +182,7 @@ fn coverage(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError>
         series.iter().map(|s| Series::new(looks.of(&s.name), Marks::Both, s.coverage.clone()));
     let mut chart = Plot::new(axis.clone(), axis, lines.collect());
     chart.rules.push(ReferenceLine::new((low, low), (high, high), GREY).dashed((14, 8)));
-    // The level that bounds are given for.
+    // The level at which bounds are stated.
     chart.rules.push(ReferenceLine::new((95.0, low), (95.0, high), INK).dashed((4, 8)));
     Panels::single(legend, chart, None, ("Level asked for (%)", "Covered (%)")).page()
 }

@@ -17,13 +17,13 @@ pub struct PredictedMark {
     pub model: ModelName,
     /// The predicted latency in ms.
     pub predicted_ms: f64,
-    /// Half-width of the interval in percent of the prediction, where there is one.
+    /// Half-width of the interval in percent of the prediction, if there is one.
     pub error_pct: Option<f64>,
-    /// The measured latency in ms, where there is one.
+    /// The measured latency in ms, if there is one.
     pub measured_ms: Option<f64>,
 }
 
-/// One figure for each experiment.
+/// Draws one figure for each experiment.
 ///
 /// # Errors
 /// When one cannot be drawn.

@@ -1,7 +1,7 @@
-//! One look for all figures: print sizes, fonts, colours.
+//! The common style of all figures: print sizes, fonts and colours.
 //!
-//! A figure is laid out in dots of 1/300 inch, so that a column of a paper is 1050 or 2148 dots wide unless a
-//! [`Sheet`] says otherwise; SVG files carry the size in inches, PNG files have one pixel per dot.
+//! Figures are laid out in dots of 1/300 inch, so that one or two columns of a paper are 1050 or 2148 dots wide unless
+//! a [`Sheet`] says otherwise. SVG files state the size in inches; PNG files have one pixel per dot.
 
 use super::panel::{Legend, LegendKey};
 use super::sheet::{Sheet, shown};
@@ -12,19 +12,19 @@ use plotters::style::RGBColor;
 
 /// Dots per inch: the unit of every coordinate, and the resolution of PNG files.
 pub(super) const DOTS_PER_INCH: f64 = 300.0;
-/// One column of a two-column paper, as it is laid out: 3.5 in by default.
+/// Width of one column of a two-column paper, in dots before scaling; 3.5 in by default.
 pub(super) fn one_column() -> i32 {
     let sheet = Sheet::current();
     dots(sheet.column_in * DOTS_PER_INCH / sheet.scale())
 }
 
-/// Both columns of a two-column paper, likewise: 7.16 in by default.
+/// Width of both columns of a two-column paper, in dots before scaling; 7.16 in by default.
 pub(super) fn two_columns() -> i32 {
     let sheet = Sheet::current();
     dots(sheet.both_columns_in * DOTS_PER_INCH / sheet.scale())
 }
 
-/// The blank border of every figure.
+/// Blank border around every figure.
 pub(super) const MARGIN: i32 = 16;
 
 /// Axis titles, legends and panel titles: 8 pt.
@@ -33,7 +33,7 @@ pub(super) const LABEL: f64 = 33.3;
 pub(super) const TICK: f64 = 29.2;
 /// Notes inside a chart: 6 pt.
 pub(super) const NOTE: f64 = 25.0;
-/// The smallest text that is still printed: 5 pt.
+/// The smallest text that is drawn: 5 pt.
 pub(super) const SMALLEST: f64 = 20.8;
 
 /// Lines that show data: 1 pt.
@@ -47,34 +47,34 @@ pub(super) const GRID_LINE: u32 = 1;
 pub(super) const INK: RGBColor = RGBColor(0x1a, 0x1a, 0x1a);
 /// Grid lines.
 pub(super) const GRID: RGBColor = RGBColor(0xd4, 0xd4, 0xd4);
-/// What is outside the measured window, and other backgrounds.
+/// Time outside the measured window, and other backgrounds.
 pub(super) const SHADE: RGBColor = RGBColor(0xee, 0xee, 0xee);
 /// Secondary marks.
 pub(super) const GREY: RGBColor = RGBColor(0x70, 0x70, 0x70);
 
-/// The colour of the i-th series, as pages have it too.
+/// Returns the colour of the i-th series, the same as in pages.
 pub(super) fn colour(index: usize) -> RGBColor {
     let [r, g, b] = igniter_results::colour(index);
     RGBColor(r, g, b)
 }
 
-/// How one thing looks in every figure; without colour, symbols, dashes and hatching tell things apart.
+/// Appearance of one series in every figure. Symbols, dashes and hatching distinguish series without colour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Look {
     pub(super) colour: RGBColor,
     pub(super) dashes: Option<(i32, i32)>,
-    /// Of a symbol or a hatching.
+    /// Index of the symbol or hatching.
     pub(super) symbol: usize,
 }
 
 impl Look {
-    /// The i-th look.
+    /// Returns the i-th look.
     pub(super) fn at(index: usize) -> Self {
         Self { colour: colour(index), dashes: dashes(index), symbol: index }
     }
 }
 
-/// The looks of things by their names: the same in every figure for what is known.
+/// Looks by name; known names have the same look in every figure.
 #[derive(Debug, Clone)]
 pub(super) struct Looks(Vec<(String, Look)>);
 
@@ -89,7 +89,7 @@ impl Looks {
         )
     }
 
-    /// Those of strategies, stages or other series.
+    /// Returns the looks of strategies, stages or other series.
     pub(super) fn of_names<'a, S: AsRef<str> + ?Sized + 'a>(
         names: impl IntoIterator<Item = &'a S>,
     ) -> Self {
@@ -97,12 +97,12 @@ impl Looks {
         Self::new(&names, series_looks(&names))
     }
 
-    /// Those of the strategies of a comparison.
+    /// Returns the looks of the strategies of a comparison.
     pub(super) fn strategies(comparison: &Comparison) -> Self {
         Self::of_names(comparison.strategies.iter().map(|result| &result.strategy))
     }
 
-    /// Those of models.
+    /// Returns the looks of models.
     pub(super) fn models<'a>(models: impl Iterator<Item = &'a ModelName>) -> Self {
         let names: Vec<&str> = super::distinct(models).into_iter().map(ModelName::as_str).collect();
         Self::new(&names, model_looks(&names))
@@ -117,7 +117,7 @@ impl Looks {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// A legend with this in front of each name.
+    /// Creates a legend with the given key in front of each name.
     pub(super) fn legend(&self, key: fn(Look) -> LegendKey) -> Legend {
         let mut legend = Legend::default();
         for (name, look) in &self.0 {
@@ -139,18 +139,19 @@ impl Looks {
     }
 }
 
-/// Black or white, whichever reads better on a background: on all colours of the palette but blue, black does.
+/// Returns black or white, whichever reads better on a background; black is better on all colours of the palette but
+/// blue.
 pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
     let luminance = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
     if luminance > 100.0 { INK } else { RGBColor(0xff, 0xff, 0xff) }
 }
 
-/// The dashes of the i-th line, as (drawn, blank) dots: lines stay distinct without colour.
+/// Returns the dashes of the i-th line as (drawn, blank) dots; they distinguish lines without colour.
 pub(super) fn dashes(index: usize) -> Option<(i32, i32)> {
     [None, Some((18, 9)), Some((5, 7)), Some((30, 9)), Some((11, 6)), Some((40, 18))][index % 6]
 }
 
-/// Dots of the height of a chart that is so many inches high by default.
+/// Converts the default height of a chart from inches to dots, and applies the height factor of the sheet.
 pub(super) fn inches(inches: f64) -> i32 {
     dots(inches * DOTS_PER_INCH * Sheet::current().height)
 }
@@ -161,7 +162,7 @@ pub(super) fn dots(length: f64) -> i32 {
     length.round() as i32
 }
 
-/// A count as a number of dots or slots.
+/// Converts a count to a number of dots or slots.
 pub(super) fn count(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Figures of a sweep: a number over an axis with confidence bands, and cost against attainment.
+//! Figures of a sweep: a metric over one axis with confidence bands, and cost against attainment.
 
 use super::axis::{Axis, nice_step};
 use super::panel::LegendKey;
@@ -10,36 +10,36 @@ use igniter_results::column_words as words;
 /// One point of a line, with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SweepMark {
-    /// Where it is on the x axis.
+    /// Position on the x axis.
     pub x: f64,
     /// The mean.
     pub y: f64,
-    /// The lower end of the interval.
+    /// Lower end of the interval.
     pub low: f64,
-    /// The upper end.
+    /// Upper end of the interval.
     pub high: f64,
 }
 
 /// One line of a figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepSeries {
-    /// Its name, such as that of a strategy.
+    /// Name, such as that of a strategy.
     pub name: String,
-    /// Its points, by rising x for a line.
+    /// Points; sorted by x for a line.
     pub marks: Vec<SweepMark>,
 }
 
-/// One chart of a figure of lines.
+/// One chart of a line figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinePanel {
-    /// What it shows; empty for the only one.
+    /// Title; empty if there is only one chart.
     pub title: String,
-    /// Its lines, the same ones in the same order in every panel.
+    /// Lines; every panel has the same ones in the same order.
     pub series: Vec<SweepSeries>,
 }
 
-/// Lines over an axis. `target` draws that level, and where each line meets it last (or first, where
-/// it rises). `averaged` names the axes of which the marks are means.
+/// Draws lines over an axis. `target` draws that level and marks where each line meets it last (or first, if the line
+/// rises). `averaged` names the axes that the marks are means over.
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -113,12 +113,12 @@ pub fn line_figure(
     Ok(Figure { stem: stem.to_owned(), caption, svg })
 }
 
-/// Says over which axes a mark is a mean; none where it is of one point.
+/// Describes the axes that a mark is a mean over; `None` if it is a single point.
 pub(super) fn mean_over(averaged: &[String]) -> Option<String> {
     (!averaged.is_empty()).then(|| format!("mean over {}", averaged.join(" and ")))
 }
 
-/// What a panel shows, for above it.
+/// Returns the title above a panel.
 pub(super) fn panel_title(title: &str, averaged: &[String]) -> String {
     match mean_over(averaged) {
         None => title.to_owned(),
@@ -127,14 +127,14 @@ pub(super) fn panel_title(title: &str, averaged: &[String]) -> String {
     }
 }
 
-/// The dashes of the target.
+/// Dashes of the target line.
 const TARGET: (i32, i32) = (8, 8);
 
 fn has_band(mark: &SweepMark) -> bool {
     mark.high > mark.low
 }
 
-/// The x value up to (or from) which a line meets the target; none when it always or never does.
+/// Returns the x value up to (or from) which a line meets the target; `None` if it always or never does.
 fn crossing(marks: &[SweepMark], target: f64) -> Option<f64> {
     let met: Vec<bool> = marks.iter().map(|mark| mark.y >= target).collect();
     match (met.first()?, met.last()?) {
@@ -144,9 +144,9 @@ fn crossing(marks: &[SweepMark], target: f64) -> Option<f64> {
     }
 }
 
-/// One number against another, such as attainment against cost: a symbol for each point, and the front of those that
-/// no other beats, which has little of the one and much of the other. `target` draws a level. `demands` are the points of
-/// each demand (rates, SLOs, arrivals): only those that serve the same demand have a common front.
+/// Draws one metric against another, such as attainment against cost: a symbol for each point, and the Pareto front,
+/// where x is low and y is high. `target` draws a level. `demands` groups the points by demand (rates, SLOs, arrivals):
+/// only points that serve the same demand share a front.
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -200,10 +200,10 @@ pub fn pareto_figure(
     Ok(Figure { stem: stem.to_owned(), caption, svg })
 }
 
-/// How many fronts a figure has at most.
+/// Maximum number of fronts in a figure.
 const MOST_FRONTS: usize = 6;
 
-/// The corners of the stairs under which every point lies.
+/// Returns the corners of the staircase above all points.
 fn front(points: &[(f64, f64)], x_end: f64) -> Vec<(f64, f64)> {
     let mut sorted = points.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
@@ -221,7 +221,7 @@ fn front(points: &[(f64, f64)], x_end: f64) -> Vec<(f64, f64)> {
     stairs
 }
 
-/// An axis around values.
+/// Creates an x axis for these values.
 fn x_axis(values: impl Iterator<Item = f64> + Clone, log: bool) -> Axis {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.clone().fold(f64::NEG_INFINITY, f64::max);
@@ -241,8 +241,8 @@ fn x_axis(values: impl Iterator<Item = f64> + Clone, log: bool) -> Axis {
     Axis::between(low, high.max(low + span * 1e-6), nice_step(span / 5.0))
 }
 
-/// Whether these, in rising order, are a few values from zero on that lie so unevenly, like delays of 0, 2, 5, 10 and 100 ms,
-/// that a linear axis would put all but the last at one place.
+/// Whether sorted values are few, start at zero and are so unevenly spaced, like delays of 0, 2, 5, 10 and 100 ms, that
+/// a linear axis would put all but the last at one place.
 fn is_zero_and_uneven(values: &[f64]) -> bool {
     if !(4..=8).contains(&values.len()) || values[0].abs() > 0.0 || values[1] <= 0.0 {
         return false;
@@ -252,7 +252,7 @@ fn is_zero_and_uneven(values: &[f64]) -> bool {
     gaps[gaps.len() - 1] > 4.0 * gaps[gaps.len() / 2]
 }
 
-/// Percents end at 100; other numbers begin at zero.
+/// Creates the y axis: percentages end at 100, other values start at zero.
 fn y_axis(values: impl Iterator<Item = f64> + Clone, percent: bool) -> Axis {
     if !percent {
         return Axis::from_zero(values.fold(0.0, f64::max), 5);
@@ -261,7 +261,7 @@ fn y_axis(values: impl Iterator<Item = f64> + Clone, percent: bool) -> Axis {
     Axis::between(low.min(99.0 - 1e-9), 100.0, nice_step((100.0 - low.min(98.0)) / 5.0))
 }
 
-/// The height of one line of labels.
+/// Returns the height of one line of labels.
 pub(super) fn label_line() -> i32 {
     dots(1.5 * LABEL)
 }

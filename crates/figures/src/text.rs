@@ -1,4 +1,4 @@
-//! How wide text is, so that nothing overlaps, and how long names are cut.
+//! Text widths, so that labels do not overlap, and shortening of names.
 
 /// Advance widths of DejaVu Sans for U+0020 to U+007E, in 1/2048 of the font size.
 #[rustfmt::skip]
@@ -11,8 +11,8 @@ const ADVANCES: [u16; 95] = [
     1212, 1675, 1212, 1212, 1075, 1303, 690, 1303, 1716,
 ];
 
-/// The width of a line of text at a font size, in the unit of the size. Exact for ASCII; other
-/// characters are taken to be as wide as the font is high, which is rarely too little.
+/// Returns the width of a line of text at a font size, in the unit of the size. The width is exact for ASCII; other
+/// characters are assumed to be as wide as the font is high, which is rarely too little.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     let advance = |c: char| {
         let index = (c as usize).checked_sub(0x20);
@@ -22,10 +22,10 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     f64::from(sum) / 2048.0 * size
 }
 
-/// How much wider bold text may be.
+/// Maximum width of bold text relative to regular text.
 pub(super) const BOLD: f64 = 1.13;
 
-/// The text, or as much of it as fits with an ellipsis; nothing when not even one character fits.
+/// Returns the text, or as much of it as fits with an ellipsis; empty if not even one character fits.
 pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
     if width(text, size) <= limit {
         return text.to_owned();
@@ -40,7 +40,7 @@ pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
     String::new()
 }
 
-/// A name of at most `limit` characters, cut in the middle so that `…-a` and `…-b` stay distinct.
+/// Shortens a name to at most `limit` characters. It is cut in the middle so that `…-a` and `…-b` stay distinct.
 pub(super) fn shortened(name: &str, limit: usize) -> String {
     let chars: Vec<char> = name.chars().collect();
     if chars.len() <= limit {
@@ -52,7 +52,7 @@ pub(super) fn shortened(name: &str, limit: usize) -> String {
     head.iter().chain(&['…']).chain(tail).collect()
 }
 
-/// A name and what follows it, the name cut in the middle until both fit into `limit`.
+/// Joins a name and `rest`; the name is cut in the middle until both fit into `limit`.
 pub(super) fn titled(name: &str, rest: &str, size: f64, limit: f64) -> String {
     let mut characters = name.chars().count();
     loop {

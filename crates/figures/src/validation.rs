@@ -1,4 +1,4 @@
-//! Predicted, simulated and measured: what a run on real servers is judged by.
+//! Figures of a validation: predicted, simulated and measured values, to judge a run on real servers.
 
 use super::axis::Axis;
 use super::panel::LegendKey;
@@ -9,19 +9,19 @@ use super::text::{shortened, titled};
 use super::{Figure, PlotError, bars, cdf, pages};
 use igniter_results::Comparison;
 
-/// What is shown of one workload besides its summaries.
+/// Data of one workload that its summaries do not contain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationWorkload {
-    /// What the predictor says of a full batch, in ms.
+    /// Predicted latency of a full batch, in ms.
     pub predicted_batch_ms: f64,
-    /// How long full batches took, in ms.
+    /// Measured latency of full batches, in ms.
     pub measured_batch_ms: Option<f64>,
-    /// For each arm, mean latency over time: seconds since the start, and ms.
+    /// Mean latency over time for each arm, as (seconds since the start, ms).
     pub series: Vec<Vec<(f64, f64)>>,
 }
 
-/// The figures of a validation. The strategies of `arms` are the arms: first what was simulated, then what was
-/// measured; `workloads` are in the order of its workloads.
+/// Draws the figures of a validation. The strategies of `arms` are the arms: simulated ones first, then measured ones.
+/// `workloads` has the order of the workloads of `arms`.
 ///
 /// # Errors
 /// When one cannot be drawn.
@@ -54,7 +54,7 @@ fn recaptioned(figures: Vec<Figure>, caption: &str) -> Vec<Figure> {
     figures.into_iter().map(renamed).collect()
 }
 
-/// Every pair of numbers against each other, with the band of ±10 %.
+/// Draws every pair of values against each other, with the band of ±10 %.
 fn agreement(
     arms: &Comparison,
     workloads: &[ValidationWorkload],
@@ -91,7 +91,7 @@ fn agreement(
     Ok(pages("agreement", caption, vec![svg]))
 }
 
-/// Mean latency over time, one chart per workload.
+/// Draws mean latency over time, with one chart per workload.
 fn series(arms: &Comparison, workloads: &[ValidationWorkload]) -> Result<Vec<Figure>, PlotError> {
     let looks = Looks::strategies(arms);
     let cells = arms.workloads().iter().zip(workloads).map(|(summary, shown)| {

@@ -1,4 +1,4 @@
-//! Figures for papers as vectors: PDF, and PGF for LaTeX. Both are made of the same SVG as the PNG image.
+//! Vector output for papers: PDF, and PGF for LaTeX. Both are made from the same SVG as the PNG image.
 
 use super::PlotError;
 use super::canvas::parse;
@@ -10,14 +10,14 @@ use std::fmt::Write;
 /// PDF units, of 1/72 in, in a dot of 1/300 in.
 const UNITS: f32 = 72.0 / 300.0;
 
-/// What is drawn, in the order in which it is drawn.
+/// A drawing operation; operations are passed in drawing order.
 enum Mark<'a> {
     Fill { path: &'a Outline, at: Transform, colour: [u8; 3], opacity: f32, even_odd: bool },
     Stroke { path: &'a Outline, at: Transform, colour: [u8; 3], opacity: f32, width: f32 },
     Text(&'a Text),
 }
 
-/// Calls `paint` with every mark of a group. Text is passed whole, or as its outlines.
+/// Calls `paint` with every mark of a group. Text is passed as text, or as outlines if `outlines` is set.
 fn marks<'a>(group: &'a Group, opacity: f32, outlines: bool, paint: &mut dyn FnMut(Mark<'a>)) {
     let opacity = opacity * group.opacity().get();
     for node in group.children() {
@@ -46,13 +46,13 @@ fn marks<'a>(group: &'a Group, opacity: f32, outlines: bool, paint: &mut dyn FnM
                     });
                 }
             }
-            // Figures hold no pictures.
+            // Figures contain no raster images.
             Node::Image(_) => {}
         }
     }
 }
 
-/// Figures use plain colours alone.
+/// Returns the colour of a paint; figures use plain colours only.
 fn rgb(paint: &Paint) -> [u8; 3] {
     match paint {
         Paint::Color(colour) => [colour.red, colour.green, colour.blue],
@@ -60,7 +60,7 @@ fn rgb(paint: &Paint) -> [u8; 3] {
     }
 }
 
-/// A number with at most three decimals.
+/// Formats a number with at most three decimals.
 fn number(value: f32) -> String {
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -72,7 +72,7 @@ fn moved(at: Transform, mut point: Point) -> Point {
     point
 }
 
-/// The segments of a path where they are drawn, curves as cubic ones.
+/// Returns the segments of a transformed path, with all curves as cubic ones.
 fn segments(path: &Outline, at: Transform) -> Vec<PathSegment> {
     let mut last = Point::zero();
     let segment = |segment| match segment {
@@ -103,12 +103,12 @@ fn segments(path: &Outline, at: Transform) -> Vec<PathSegment> {
     path.segments().map(segment).collect()
 }
 
-/// Makes a PDF file of one page from SVG text. Text is outlined, so that no font has to be embedded.
+/// Creates a PDF file with one page from SVG text. Text is converted to outlines, so that no font has to be embedded.
 pub(super) fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, PlotError> {
     let tree = parse(svg)?;
     let (width, height) = (tree.size().width() * UNITS, tree.size().height() * UNITS);
     let mut content = format!("{UNITS} 0 0 {} 0 {} cm\n", -UNITS, number(height));
-    // Opacities need a dictionary of their own each.
+    // Each opacity needs its own dictionary.
     let mut opacities: BTreeMap<String, usize> = BTreeMap::new();
     let mut used = String::from("1");
     let mut set_opacity = |content: &mut String, opacity: f32| {
@@ -188,7 +188,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     packer.finish().unwrap_or_default()
 }
 
-/// A text string of PDF: UTF-16 in hexadecimal.
+/// Formats a PDF text string: UTF-16 in hexadecimal.
 fn pdf_text(text: &str) -> String {
     let units: String = text.encode_utf16().map(|unit| format!("{unit:04X}")).collect();
     format!("<FEFF{units}>")
@@ -208,13 +208,13 @@ fn pdf_path(content: &mut String, path: &Outline, at: Transform) {
                 put(content, format_args!("{} {} {} c\n", pair(a), pair(b), pair(to)));
             }
             PathSegment::Close => content.push_str("h\n"),
-            // `segments` makes cubic ones of them.
+            // `segments` converts these to cubic curves.
             PathSegment::QuadTo(..) => {}
         }
     }
 }
 
-/// Makes a PGF picture from SVG text, for `\input`: LaTeX sets its text, in the font of the document.
+/// Creates a PGF picture from SVG text for `\input`; LaTeX sets its text in the font of the document.
 pub(super) fn pgf(svg: &str) -> Result<String, PlotError> {
     let tree = parse(svg)?;
     let high = tree.size().height();
@@ -247,7 +247,7 @@ pub(super) fn pgf(svg: &str) -> Result<String, PlotError> {
             text.push('\n');
         }
     };
-    // What is set already is not set again.
+    // Colours and opacities are set only when they change.
     let (mut colours, mut opacity_set) = ([None, None], String::new());
     let mut set = |text: &mut String, which: usize, colour: [u8; 3], opacity: f32| {
         let kind = ["fill", "stroke"][which];
@@ -285,7 +285,7 @@ pub(super) fn pgf(svg: &str) -> Result<String, PlotError> {
             text.push_str("\\pgfusepath{stroke}\n");
         }
         Mark::Text(words) => {
-            // Text takes the opacity of fills.
+            // Text uses the opacity of fills.
             set(&mut text, 0, [0, 0, 0], 1.0);
             pgf_text(&mut text, words, high);
         }
@@ -307,7 +307,7 @@ fn pgf_text(text: &mut String, words: &Text, high: f32) {
             TextAnchor::Middle => "",
             TextAnchor::End => "right,",
         };
-        // Text is upright or rises by a quarter.
+        // Text is horizontal or rotated by 90 degrees.
         let turn = (-by.ky).atan2(by.sx).to_degrees().round();
         let turn = if turn == 0.0 { String::new() } else { format!(",rotate={turn}") };
         let size = span.font_size().get() * by.get_scale().0 * UNITS;
@@ -327,7 +327,7 @@ fn pgf_text(text: &mut String, words: &Text, high: f32) {
     }
 }
 
-/// The characters of a figure that no font here can draw.
+/// Returns the characters of a figure that no available font can draw.
 pub(super) fn undrawn(svg: &str) -> Result<Vec<char>, PlotError> {
     fn collect(group: &Group, found: &mut Vec<char>) {
         for node in group.children() {

@@ -1,11 +1,11 @@
-//! One cell of a table: what a file says there, and how people read it.
+//! One cell of a table: its value in files and its displayed text.
 
 use igniter_model::domain::escaped;
 use igniter_sim::metrics::Verdict;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-/// Columns that name something, whose cells are text whatever they look like: a workload may be called 007.
+/// Columns of names, whose cells are always text: a workload may be called 007.
 const NAMES: [&str; 13] = [
     "error",
     "gpu_kind",
@@ -21,10 +21,10 @@ const NAMES: [&str; 13] = [
     "version",
     "workload",
 ];
-/// Whole numbers up to this size are exact in binary, here and in scripts: 2^53.
+/// Integers up to 2^53 are exact in double precision, here and in scripts.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What to tell people of names that a spreadsheet takes for formulas when it opens a table; nothing where there are none.
+/// Returns a warning if a spreadsheet would interpret one of the names as a formula; `None` otherwise.
 #[must_use]
 pub fn formula_note<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     let formula =
@@ -40,21 +40,21 @@ pub fn formula_note<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Stri
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     Number(f64),
-    /// A count, or the index of something.
+    /// A count or an index.
     Whole(u64),
     /// Yes or no.
     Flag(bool),
     /// Any text.
     Text(String),
-    /// Whether a workload got what it asked for.
+    /// Whether a workload met its SLO.
     Verdict(Verdict),
-    /// Nothing.
+    /// No value.
     Absent,
 }
 
 impl Cell {
-    /// The cells of a column of a CSV file. They are numbers only where all of them can be and nothing is lost:
-    /// else 007 would be shown as 7, and a seed of twenty digits rounded.
+    /// Converts a column of a CSV file to cells. They are numbers only if all of them can be without loss; otherwise
+    /// 007 would be shown as 7, and a seed of twenty digits would be rounded.
     #[must_use]
     pub fn column(name: &str, texts: &[&str]) -> Vec<Self> {
         let numeric = !NAMES.contains(&name) && texts.iter().all(|text| is_number(text));
@@ -66,7 +66,7 @@ impl Cell {
         texts.iter().map(cell).collect()
     }
 
-    /// A single value of a JSON file as what it is there; none for lists, tables and nothing.
+    /// Converts a JSON value to a cell; `None` for arrays, objects and null.
     #[must_use]
     pub fn of_json(value: &Value) -> Option<Self> {
         match value {
@@ -81,7 +81,7 @@ impl Cell {
         }
     }
 
-    /// The number, where it is one.
+    /// Returns the number, if the cell holds one.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
         match self {
@@ -91,13 +91,13 @@ impl Cell {
         }
     }
 
-    /// Whether it is neither a number nor absent.
+    /// Whether the cell is neither a number nor absent.
     #[must_use]
     pub fn is_words(&self) -> bool {
         self.number().is_none() && *self != Self::Absent
     }
 
-    /// As the script of a page takes it.
+    /// Returns the value for the script of a page.
     #[must_use]
     pub fn value(&self) -> Value {
         match self {
@@ -106,7 +106,7 @@ impl Cell {
         }
     }
 
-    /// As people read it, with four significant digits.
+    /// Returns the displayed text, with four significant digits.
     #[must_use]
     pub fn shown(&self) -> String {
         match self {
@@ -118,7 +118,8 @@ impl Cell {
         }
     }
 
-    /// As files for machines hold it: the shortest text that reads back to the same; nothing where it is absent.
+    /// Returns the text for machine-readable files: the shortest text that reads back as the same value; empty if
+    /// absent.
     #[must_use]
     pub fn exact(&self) -> String {
         match self {
@@ -132,7 +133,7 @@ impl Cell {
     }
 }
 
-/// For CSV files, in which real numbers always have a decimal point.
+/// Serialises for CSV files, where real numbers always have a decimal point.
 impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -190,7 +191,7 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     }
 }
 
-/// Whether a text may be read as a number: it is one, or nothing, and written as numbers are.
+/// Whether a text can be read as a number: it is empty, or written in the usual form of a number.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let padded = digits.starts_with('0') && digits[1..].starts_with(|c: char| c.is_ascii_digit());
@@ -200,8 +201,8 @@ fn is_number(text: &str) -> bool {
     text.is_empty() || (number.is_some() && !padded && !digits.starts_with('+') && !inexact)
 }
 
-/// A number for the script: whole ones as they are, others with seven significant digits, which is enough to
-/// sort and to draw, unless they would then be shown as another.
+/// Returns a number for the script of a page. Integers are exact; others have seven significant digits, enough to sort
+/// and draw, unless the displayed text would then differ.
 #[must_use]
 pub fn number_value(number: f64) -> Value {
     if is_whole(number) && number.abs() <= EXACT {
@@ -216,8 +217,8 @@ fn is_whole(number: f64) -> bool {
     number.trunc().total_cmp(&number).is_eq()
 }
 
-/// A number as people read it: four significant digits, whole numbers as they are. The script does the
-/// same (`shown` in `page.js`).
+/// Formats a number for display: four significant digits; integers unchanged. The script does the same (`shown` in
+/// `page.js`).
 fn shown(number: f64) -> String {
     let size = number.abs();
     if is_whole(number) {
@@ -231,13 +232,13 @@ fn shown(number: f64) -> String {
         _ if size >= 0.000_1 => 4,
         _ => return format!("{number:.2e}"),
     };
-    // Half a digit goes away from zero, as scripts do it; `format` alone would make 0.03125 0.0312.
+    // Round half away from zero, as scripts do; `format` alone would turn 0.03125 into 0.0312.
     let number = if is_half(number, decimals) { number * (1.0 + f64::EPSILON) } else { number };
     format!("{number:.*}", usize::from(decimals))
 }
 
-/// Whether a number lies exactly between two that have so many decimals. It does where 2 · 10^d · number is an odd whole
-/// number. Then 2^(d + 1) · number is a whole number too, for 5^d is odd; and that product is exact.
+/// Whether a number is exactly halfway between two numbers with this many decimals. It is if 2 · 10^d · number is an
+/// odd integer. Then 2^(d + 1) · number is an integer too, because 5^d is odd; and that product is exact.
 fn is_half(number: f64, decimals: u8) -> bool {
     let scaled = number * f64::from(1_u32 << (decimals + 1));
     is_whole(scaled) && (scaled * 5_f64.powi(decimals.into())).rem_euclid(2.0) >= 1.0

@@ -1,23 +1,23 @@
-//! What the charts of results show: data and names, no look. Pages and figures draw these descriptions.
+//! Content of the charts of results: data and names, without style. Pages and figures draw these descriptions.
 
 use crate::{Comparison, Details, StrategyResult};
 use igniter_sim::metrics::{GpuSeries, LatencyBin, SeriesBin, WorkloadSummary};
 use std::collections::BTreeSet;
 
-/// Groups of bars, one bar of each series in each group.
+/// Grouped bars, with one bar of each series in each group.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Bars {
-    /// What stands below the groups.
+    /// Names below the groups.
     pub groups: Vec<String>,
     /// (name, value in each group) of the series.
     pub series: Vec<(String, Vec<Option<f64>>)>,
-    /// The title of the values, with their unit.
+    /// Title of the value axis, with the unit.
     pub y: String,
-    /// Whether the axis of values is logarithmic.
+    /// Whether the value axis is logarithmic.
     pub log: bool,
-    /// Whether the series are stacked on each other.
+    /// Whether the series are stacked.
     pub stacked: bool,
-    /// A mark in each group: its name, and its value in each.
+    /// Name of a mark, and its value in each group.
     pub marks: Option<(&'static str, Vec<Option<f64>>)>,
 }
 
@@ -26,28 +26,28 @@ pub struct Bars {
 pub struct LineChart {
     /// (name, points) of the series.
     pub series: Vec<(String, Vec<(f64, f64)>)>,
-    /// The titles of both axes, with their units.
+    /// Titles of the x and y axes, with their units.
     pub axes: (&'static str, &'static str),
-    /// Whether the axes are logarithmic.
+    /// Whether the x and y axes are logarithmic.
     pub log: (bool, bool),
-    /// Whether the line stays at a point's value until the next.
+    /// Whether the line is a step function that keeps a point's value until the next point.
     pub steps: bool,
-    /// Whether only the points are drawn, and the line on which both values are equal.
+    /// Whether only the points and the line of equal values are drawn.
     pub points_alone: bool,
-    /// Whether points have no line between them.
+    /// Whether points are not connected by lines.
     pub dots: bool,
-    /// With points alone: how far both values may differ between two dotted lines, in parts of the one across.
+    /// With `points_alone`: relative difference of y from x that two dotted lines show.
     pub band: Option<f64>,
-    /// Lines up the chart, with what they say.
+    /// Vertical lines, with their labels.
     pub up: Vec<(f64, &'static str)>,
-    /// Lines across the chart, with what they say.
+    /// Horizontal lines, with their labels.
     pub across: Vec<(f64, &'static str)>,
 }
 
-/// Above this ratio of highest to lowest a linear axis hides the lowest.
+/// Above this ratio of highest to lowest value, a linear axis hides the lowest.
 pub const LINEAR_RATIO: f64 = 25.0;
 
-/// At most `limit` of these, evenly spaced, both ends among them.
+/// Returns at most `limit` of the values, evenly spaced, including both ends.
 #[must_use]
 pub fn thinned<T: Copy>(values: &[T], limit: usize) -> Vec<T> {
     if values.len() <= limit || limit < 2 {
@@ -56,10 +56,10 @@ pub fn thinned<T: Copy>(values: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| values[i * (values.len() - 1) / (limit - 1)]).collect()
 }
 
-/// The mean time of a stage, in ms.
+/// Function that returns the mean time of a stage, in ms.
 type StageMean = fn(&WorkloadSummary) -> Option<f64>;
 
-/// The stages in the order in which a request goes through them.
+/// Stages in the order in which a request passes them.
 pub const STAGES: [(&str, StageMean); 4] = [
     ("queue", |w| w.queue_ms),
     ("load", |w| w.load_ms),
@@ -72,14 +72,14 @@ fn names(workloads: &[WorkloadSummary]) -> Vec<String> {
 }
 
 impl Comparison {
-    /// The workloads, as the first strategy has them; none without a strategy.
+    /// Returns the workloads, as listed by the first strategy; empty without a strategy.
     #[must_use]
     pub fn workloads(&self) -> &[WorkloadSummary] {
         self.strategies.first().map_or(&[], |result| &result.workloads)
     }
 
-    /// The workloads that say most, in the order of the scenario, where there are more than `limit`: those that miss
-    /// their SLO under some strategy, then those with the highest P99 as a part of their SLO.
+    /// Selects the most informative workloads, in the order of the scenario, if there are more than `limit`: those that
+    /// miss their SLO under some strategy, then those with the highest ratio of P99 to SLO.
     #[must_use]
     pub fn telling(&self, limit: usize) -> Vec<usize> {
         let worst = |index: &usize| {
@@ -101,7 +101,7 @@ impl Comparison {
         indices
     }
 
-    /// The same with some of the workloads; plans and GPUs stay as they are.
+    /// Returns a copy with some of the workloads; plans and GPUs are unchanged.
     #[must_use]
     pub fn of_workloads(&self, indices: &[usize]) -> Self {
         fn some<T: Clone>(all: &[T], indices: &[usize]) -> Vec<T> {
@@ -109,7 +109,7 @@ impl Comparison {
         }
         let of = |result: &StrategyResult| {
             let details = &result.details;
-            // Field by field: a copy of everything would be large.
+            // Copied field by field, because a copy of everything would be large.
             let details = Details {
                 series: details.series.clone(),
                 cdf: some(&details.cdf, indices),
@@ -147,7 +147,7 @@ impl Comparison {
         }
     }
 
-    /// A value of every workload under every strategy.
+    /// Returns the bars of a value of every workload under every strategy.
     fn bars(&self, y: &str, value: fn(&WorkloadSummary) -> Option<f64>) -> Bars {
         let series = self.strategies.iter();
         let series = series.map(|r| (r.strategy.clone(), r.workloads.iter().map(value).collect()));
@@ -159,7 +159,7 @@ impl Comparison {
         }
     }
 
-    /// The 99th percentile of latency of every workload against its SLO.
+    /// Returns the P99 latency of every workload against its SLO.
     #[must_use]
     pub fn p99_bars(&self) -> Bars {
         let all = self.strategies.iter().flat_map(|result| &result.workloads);
@@ -174,7 +174,7 @@ impl Comparison {
         }
     }
 
-    /// The 99th percentile of latency of these workloads in percent of the SLO, in this order.
+    /// Returns the P99 latency of these workloads in percent of the SLO, in this order.
     #[must_use]
     pub fn p99_of_slo_bars(&self, workloads: &[usize]) -> Bars {
         let chosen = self.of_workloads(workloads);
@@ -188,19 +188,19 @@ impl Comparison {
         }
     }
 
-    /// The share of requests that took longer than the SLO.
+    /// Returns the percentage of requests that took longer than the SLO.
     #[must_use]
     pub fn violation_bars(&self) -> Bars {
         self.bars("SLO violations (%)", |w| w.slo_violation_pct)
     }
 
-    /// The predicted latency of a full batch against the simulated mean of load, execution and feedback.
+    /// Returns the predicted latency of a full batch against the simulated mean of load, execution and feedback.
     #[must_use]
     pub fn predicted_points(&self) -> LineChart {
         let points = self.strategies.iter().map(|result| {
             let rows = result.workload_rows();
             let pair = |row: &crate::WorkloadRow<'_>| {
-                // A prediction is of full batches: others are faster.
+                // Predictions are for full batches; smaller ones are faster.
                 let full = result.fills_batches(row.summary);
                 Some((row.predicted_ms()?, row.summary.service_ms()?)).filter(|_| full)
             };
@@ -215,8 +215,8 @@ impl Comparison {
         }
     }
 
-    /// The distribution of latency of a workload under every strategy, each of at most `limit` points; none where
-    /// nothing was completed.
+    /// Returns the latency distribution of a workload under every strategy, each with at most `limit` points. `None` if
+    /// no request was completed.
     #[must_use]
     pub fn cdf_lines(&self, workload: usize, limit: usize) -> Option<LineChart> {
         let series = self.strategies.iter().filter_map(|result| {
@@ -235,7 +235,7 @@ impl Comparison {
         })
     }
 
-    /// Mean and highest latency of a workload over time; none where nothing was completed.
+    /// Returns the mean and highest latency of a workload over time; `None` if no request was completed.
     #[must_use]
     pub fn latency_lines(&self, workload: usize) -> Option<LineChart> {
         let mut series = Vec::new();
@@ -260,7 +260,7 @@ impl Comparison {
         })
     }
 
-    /// How many times the shortest latency of a workload the longest is.
+    /// Returns the ratio of the longest to the shortest latency of a workload.
     fn spread(&self, workload: usize) -> f64 {
         let points = self.strategies.iter().filter_map(|r| r.details.cdf.get(workload));
         let (low, high) = points
@@ -269,7 +269,7 @@ impl Comparison {
         if low > 0.0 { high / low } else { 1.0 }
     }
 
-    /// The requests of a workload by the size of their batch; none where nothing was completed.
+    /// Returns the requests of a workload by the size of their batch; `None` if no request was completed.
     #[must_use]
     pub fn batch_bars(&self, workload: usize) -> Option<Bars> {
         let of = |result: &'_ StrategyResult| -> Vec<(u32, u64)> {
@@ -299,7 +299,7 @@ impl Comparison {
         })
     }
 
-    /// A number of each of some GPUs over time, each in at most `limit` points.
+    /// Returns a metric of the given GPUs over time, each with at most `limit` points.
     #[must_use]
     pub fn gpu_lines(
         &self,
@@ -317,7 +317,7 @@ impl Comparison {
         LineChart { series, axes: ("time (s)", y), up: self.window_ends(), ..LineChart::default() }
     }
 
-    /// The ends of the measured window, where the run goes beyond.
+    /// Returns the ends of the measured window that differ from those of the run.
     fn window_ends(&self) -> Vec<(f64, &'static str)> {
         let mut ends = Vec::new();
         if self.window_start_s > 0.0 {
@@ -331,7 +331,7 @@ impl Comparison {
 }
 
 impl StrategyResult {
-    /// Where the time of a request goes.
+    /// Returns the mean latency by stage.
     #[must_use]
     pub fn stage_bars(&self) -> Bars {
         let series = STAGES.iter().map(|(name, of)| {

@@ -1,12 +1,12 @@
-//! One table, one definition: columns with a name, a unit, the digits that people see, and where a cell comes from.
+//! Column definitions, one per table column: name, unit, displayed digits, and the function that returns a cell.
 //!
-//! Every surface picks its columns by name: files, the terminal, Markdown, LaTeX and pages.
+//! Every output picks its columns by name: files, the terminal, Markdown, LaTeX and pages.
 
 use crate::{Cell, ColumnType, markdown_escape, short, trimmed};
 use std::fmt::Write as _;
 use std::io;
 
-/// How people see a number.
+/// Displayed precision of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Digits {
     /// About three significant digits.
@@ -17,22 +17,22 @@ pub enum Digits {
     Two,
 }
 
-/// One column of a table with a row for each `R`.
+/// One column of a table; each row is an `R`.
 #[derive(Debug)]
 pub struct Column<R> {
-    /// Its name in files.
+    /// Name in files.
     pub key: &'static str,
-    /// Its name in tables for people; in lower case, unless it is an abbreviation.
+    /// Name in tables for people; in lower case, unless it is an abbreviation.
     pub name: &'static str,
-    /// Its unit; empty for none.
+    /// Unit; empty for none.
     pub unit: &'static str,
-    /// Its head on a terminal.
+    /// Heading on a terminal.
     pub short: &'static str,
-    /// What it holds.
+    /// Type of the values.
     pub kind: ColumnType,
-    /// How people see its numbers.
+    /// Displayed precision of numbers.
     pub digits: Digits,
-    /// The cell of a row.
+    /// Function that returns the cell of a row.
     pub of: fn(&R) -> Cell,
 }
 
@@ -45,7 +45,7 @@ impl<R> Clone for Column<R> {
 impl<R> Copy for Column<R> {}
 
 impl<R> Column<R> {
-    /// A column of real numbers, of which people see about three digits.
+    /// Creates a column of real numbers, displayed with about three digits.
     #[must_use]
     pub const fn real(
         key: &'static str,
@@ -56,7 +56,7 @@ impl<R> Column<R> {
         Self { key, name, unit, short, kind: ColumnType::Float, digits: Digits::Three, of }
     }
 
-    /// A column of counts.
+    /// Creates a column of counts.
     #[must_use]
     pub const fn whole(
         key: &'static str,
@@ -68,7 +68,7 @@ impl<R> Column<R> {
         Self { key, name, unit: "", short, kind, digits, of }
     }
 
-    /// A column of words.
+    /// Creates a column of text.
     #[must_use]
     pub const fn text(
         key: &'static str,
@@ -80,13 +80,13 @@ impl<R> Column<R> {
         Self { key, name, unit: "", short, kind, digits, of }
     }
 
-    /// The same with other digits.
+    /// Sets the displayed precision.
     #[must_use]
     pub const fn with(self, digits: Digits) -> Self {
         Self { digits, ..self }
     }
 
-    /// Its head in a page: the name with the unit.
+    /// Returns the heading in a page: the name with the unit.
     #[must_use]
     pub fn title(&self) -> String {
         if self.unit.is_empty() {
@@ -96,7 +96,8 @@ impl<R> Column<R> {
         }
     }
 
-    /// Its head in a report: as [`Column::title`], with a capital, and the unit as in a paper.
+    /// Returns the heading in a report: like [`Column::title`], but capitalised, and with the unit written as in a
+    /// paper.
     #[must_use]
     pub fn heading(&self) -> String {
         let title = self.title().replace("(req/s)", "(1/s)");
@@ -104,7 +105,7 @@ impl<R> Column<R> {
         letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
     }
 
-    /// The cell of a row as people see it; a dash where there is none.
+    /// Returns the displayed text of a row's cell; a dash if it is absent.
     #[must_use]
     pub fn shown(&self, row: &R) -> String {
         match (self.of)(row) {
@@ -118,10 +119,10 @@ impl<R> Column<R> {
     }
 }
 
-/// Columns by their keys, in that order. `key: name` gives one another name.
+/// Selects columns by their keys, in that order. `key: name` gives a column another name.
 ///
 /// # Panics
-/// When there is no column of that key.
+/// When no column has one of the keys.
 #[must_use]
 pub fn pick<R>(all: &[Column<R>], keys: &[&'static str]) -> Vec<Column<R>> {
     let one = |wanted: &&'static str| {
@@ -133,7 +134,7 @@ pub fn pick<R>(all: &[Column<R>], keys: &[&'static str]) -> Vec<Column<R>> {
     keys.iter().map(one).collect()
 }
 
-/// A table in Markdown: words to the left, numbers to the right.
+/// Returns a Markdown table: text is left-aligned, numbers right-aligned.
 #[must_use]
 pub fn markdown_table<'r, R: 'r>(
     columns: &[Column<R>],
@@ -155,7 +156,7 @@ pub fn markdown_table<'r, R: 'r>(
     text
 }
 
-/// A table in CSV, with every digit.
+/// Writes a CSV table, with numbers in full precision.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -1,4 +1,4 @@
-//! The columns of all tables of a comparison: strategies, workloads, placements and GPUs.
+//! Columns of all tables of a comparison: strategies, workloads, placements and GPUs.
 
 use crate::column::{Column, Digits};
 use crate::tables::{ArrivalRow, Comparison, PlanRow, StrategyResult, predicted_ms};
@@ -7,7 +7,7 @@ use igniter_model::domain::WorkloadName;
 use igniter_sim::metrics::{GpuSummary, Verdict, WorkloadSummary};
 use std::collections::BTreeMap;
 
-/// Something of a strategy.
+/// A row together with its strategy.
 #[derive(Debug, Clone, Copy)]
 pub struct Of<'a, T> {
     pub result: &'a StrategyResult,
@@ -15,7 +15,7 @@ pub struct Of<'a, T> {
 }
 
 impl<'a, T> Of<'a, T> {
-    /// The rows of every strategy, one strategy after the other.
+    /// Returns the rows of all strategies, one strategy after the other.
     #[must_use]
     pub fn all(comparison: &'a Comparison, rows: fn(&'a StrategyResult) -> &'a [T]) -> Vec<Self> {
         let of = |result| rows(result).iter().map(move |row| Self { result, row });
@@ -27,20 +27,20 @@ impl<'a, T> Of<'a, T> {
     }
 }
 
-/// A workload under a strategy.
+/// Results of a workload under a strategy.
 #[derive(Debug, Clone)]
 pub struct WorkloadRow<'a> {
     pub result: &'a StrategyResult,
-    /// What became of it.
+    /// Simulated results of the workload.
     pub summary: &'a WorkloadSummary,
-    /// Its placements: one, unless the strategy split it.
+    /// Placements: one, unless the strategy split the workload.
     pub placements: Vec<&'a PlanRow>,
-    /// What arrived for it, where that is known: a row for each server in a closed loop, else one.
+    /// Arrivals, if known: a row for each server in a closed loop, otherwise one row.
     pub arrived: Vec<&'a ArrivalRow>,
 }
 
 impl StrategyResult {
-    /// Its workloads, with what belongs to them.
+    /// Returns the workloads with their placements and arrivals.
     #[must_use]
     pub fn workload_rows(&self) -> Vec<WorkloadRow<'_>> {
         let mut placements: BTreeMap<&WorkloadName, Vec<&PlanRow>> = BTreeMap::new();
@@ -61,7 +61,7 @@ impl StrategyResult {
     }
 }
 
-/// A value for each placement; the first ones and their number, where plans that follow each other leave many.
+/// Joins the values of all placements; if replanning leaves many, only the first ones and the number of placements.
 fn shortened(parts: &[String]) -> Cell {
     const ALL: usize = 8;
     const FIRST: usize = 3;
@@ -73,7 +73,7 @@ fn shortened(parts: &[String]) -> Cell {
 }
 
 impl WorkloadRow<'_> {
-    /// The workloads of every strategy, one strategy after the other.
+    /// Returns the workloads of all strategies, one strategy after the other.
     #[must_use]
     pub fn all(comparison: &Comparison) -> Vec<WorkloadRow<'_>> {
         comparison.strategies.iter().flat_map(StrategyResult::workload_rows).collect()
@@ -84,13 +84,13 @@ impl WorkloadRow<'_> {
         shortened(&parts)
     }
 
-    /// Its predicted latency, in ms; see [`StrategyResult::predicted_ms`].
+    /// Returns the predicted latency, in ms; see [`StrategyResult::predicted_ms`].
     #[must_use]
     pub fn predicted_ms(&self) -> Option<f64> {
         predicted_ms(self.placements.iter().copied())
     }
 
-    /// The P99 as a part of the SLO.
+    /// Returns the P99 latency divided by the SLO.
     #[must_use]
     pub fn p99_of_slo(&self) -> Option<f64> {
         Some(self.summary.p99_ms? / self.summary.slo_ms)
@@ -102,7 +102,7 @@ const RATE: &str = "req/s";
 
 #[rustfmt::skip]
 impl WorkloadRow<'_> {
-    /// Its columns.
+    /// Columns of a workload.
     pub const COLUMNS: [Column<Self>; 36] = [
         Column::text("strategy", "strategy", "strategy", |r| r.result.strategy.as_str().into()),
         Column::text("workload", "workload", "workload", |r| r.summary.workload.as_str().into()),
@@ -135,7 +135,8 @@ impl WorkloadRow<'_> {
         Column::real("mean_batch", ("mean batch", ""), "mean batch", |r| r.summary.mean_batch.into()),
         Column::text("verdict", "verdict", "", |r| r.summary.verdict.into()),
         Column::real("p99_of_slo", ("P99 / SLO", ""), "P99/SLO", |r| r.p99_of_slo().into()),
-        // The clients of a closed loop have a row for each server: rates add up, the CVs of gaps do not.
+        // The clients of a closed loop have a row for each server: their rates add up, but the CVs of their gaps do
+        // not.
         Column::real("arrived_rps", ("arrived", RATE), "in/s", |r| r.arrived.iter().map(|row| row.rate_rps).sum::<f64>().into()),
         Column::real("gap_cv", ("CV of the gaps", ""), "gap CV", |r| match r.arrived.as_slice() {
             [row] => row.gap_cv.map(|cv| if cv < 5e-4 { 0.0 } else { cv }).into(),
@@ -146,20 +147,20 @@ impl WorkloadRow<'_> {
         Column::whole("lost", "lost", "lost", |r| r.summary.failed.map(|f| f.lost).into()),
     ];
 
-    /// Those of `summary.csv`.
+    /// Columns of `summary.csv`.
     pub const SUMMARY: [&'static str; 24] = [
         "strategy", "workload", "model", "gpu", "served", "slo_ms", "rate_rps", "requests", "completed",
         "throughput_rps", "mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms",
         "slo_violation_pct", "queue_ms", "load_ms", "exec_ms", "feedback_ms", "mean_batch", "verdict",
     ];
-    /// Those of `failures.csv`.
+    /// Columns of `failures.csv`.
     pub const FAILURES: [&'static str; 7] =
         ["strategy", "workload", "requests", "completed", "rejected", "timed_out", "lost"];
 }
 
 #[rustfmt::skip]
 impl Of<'_, PlanRow> {
-    /// The columns of a placement, in the order of `plan.csv`.
+    /// Columns of a placement, in the order of `plan.csv`.
     pub const COLUMNS: [Column<Self>; 11] = [
         Column::text("strategy", "strategy", "strategy", Self::strategy),
         Column::whole("gpu", "GPU", "GPU", |r| r.row.gpu.into()),
@@ -177,7 +178,7 @@ impl Of<'_, PlanRow> {
 
 #[rustfmt::skip]
 impl Of<'_, GpuSummary> {
-    /// The columns of a GPU.
+    /// Columns of a GPU.
     pub const COLUMNS: [Column<Self>; 13] = [
         Column::text("strategy", "strategy", "strategy", Self::strategy),
         Column::whole("gpu", "GPU", "GPU", |r| r.row.gpu.into()),
@@ -194,7 +195,7 @@ impl Of<'_, GpuSummary> {
         Column::real("min_clock_mhz", ("lowest clock", "MHz"), "lowest MHz", |r| r.row.min_clock_mhz.into()),
     ];
 
-    /// Those of `gpus.csv`.
+    /// Columns of `gpus.csv`.
     pub const FILE: [&'static str; 12] = [
         "strategy", "gpu", "kind", "placements", "observed_s", "utilisation", "sm_utilisation_pct", "power_w",
         "peak_power_w", "energy_j", "clock_mhz", "min_clock_mhz",
@@ -202,13 +203,13 @@ impl Of<'_, GpuSummary> {
 }
 
 impl StrategyResult {
-    /// The sum of the mean power of its GPUs, in W.
+    /// Returns the sum of the mean power of the GPUs, in W.
     #[must_use]
     pub fn power_w(&self) -> f64 {
         self.gpus.iter().map(|gpu| gpu.power_w).sum()
     }
 
-    /// P99 latencies as parts of SLOs.
+    /// Returns the P99 latencies divided by the SLOs.
     pub(crate) fn p99_ratios(&self) -> impl Iterator<Item = f64> + '_ {
         self.workloads.iter().filter_map(|w| Some(w.p99_ms? / w.slo_ms))
     }
@@ -217,7 +218,7 @@ impl StrategyResult {
         format!("{count} of {}", self.workloads.len()).into()
     }
 
-    /// None of the requests of a workload without a place is within its SLO.
+    /// Returns the SLO violations of the workloads; without a placement, all requests of a workload violate its SLO.
     fn violations(&self) -> impl Iterator<Item = f64> + '_ {
         self.workloads.iter().filter_map(|w| match w.verdict {
             Verdict::NotServed => Some(100.0),
@@ -225,7 +226,8 @@ impl StrategyResult {
         })
     }
 
-    /// The percentage of requests that took longer than their SLO, in the mean of the workloads; none without requests.
+    /// Returns the percentage of requests that took longer than their SLO, averaged over workloads; `None` without
+    /// requests.
     #[must_use]
     pub fn late_pct(&self) -> Option<f64> {
         let (sum, n) = self.violations().fold((0.0, 0_u32), |(sum, n), share| (sum + share, n + 1));
@@ -251,7 +253,7 @@ impl StrategyResult {
 
 #[rustfmt::skip]
 impl StrategyResult {
-    /// The columns of a strategy.
+    /// Columns of a strategy.
     pub const COLUMNS: [Column<Self>; 15] = [
         Column::text("strategy", "strategy", "strategy", |r| r.strategy.as_str().into()),
         Column::whole("gpu_count", "GPUs", "GPUs", |r| r.gpu_count.into()),

@@ -1,4 +1,4 @@
-//! What changed during a run beside the requests, as tables.
+//! Actions of controllers, faults and controller windows of a run, as tables.
 
 use crate::trimmed;
 use igniter_model::domain::{Action, ActionKind, ServerWindow, Workload, WorkloadName};
@@ -6,28 +6,28 @@ use igniter_model::units::Nanoseconds;
 use igniter_sim::metrics::{FailedCounts, WorkloadSummary};
 use serde::{Deserialize, Serialize};
 
-/// Something that a controller did, or that failed.
+/// An action of a controller, or a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActionRow {
-    /// When it was decided, in seconds since the start.
+    /// Time of the decision, in seconds since the start.
     pub decided_s: f64,
-    /// When it took effect.
+    /// Time at which it took effect, in seconds since the start.
     pub effective_s: f64,
     /// The GPU's index in the plan.
     pub gpu: usize,
-    /// The workload; absent where it is the whole GPU.
+    /// The workload; `None` if the action concerns the whole GPU.
     pub workload: Option<WorkloadName>,
     /// `share`, `batch`, `standby`, `down`, `up` or `slowdown`.
     pub action: String,
-    /// The number before: SM share in percent, batch size, or times as slow as usual.
+    /// Value before: SM share in percent, batch size, or slowdown factor.
     pub from: Option<f64>,
-    /// The number after; of `down`, how many requests were lost with it.
+    /// Value after; for `down`, the number of requests lost with the GPU.
     pub to: Option<f64>,
     pub reason: String,
 }
 
 impl ActionRow {
-    /// The row of an action. `workloads` are those of the scenario, in order.
+    /// Creates the row of an action. `workloads` are those of the scenario, in order.
     #[must_use]
     pub fn new(action: &Action, workloads: &[Workload]) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl ActionRow {
         }
     }
 
-    /// What happened, in words.
+    /// Describes the action in a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         let whose = match &self.workload {
@@ -72,26 +72,26 @@ impl ActionRow {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowRow {
     pub workload: WorkloadName,
-    /// From, in seconds since the start.
+    /// Start, in seconds since the start of the run.
     pub start_s: f64,
-    /// To (exclusive).
+    /// End (exclusive), in seconds since the start of the run.
     pub end_s: f64,
     /// The GPU's index in the plan.
     pub gpu: usize,
-    /// Its SM share at the end, in percent.
+    /// SM share at the end of the window, in percent.
     pub sm_pct: f64,
-    /// Its largest batch at the end.
+    /// Largest batch at the end of the window.
     pub batch: u32,
-    /// Requests completed in the window.
+    /// Number of requests completed in the window.
     pub completed: u64,
-    /// Requests that failed in the window.
+    /// Number of requests that failed in the window.
     pub failed: u64,
-    /// The 99th percentile of the latencies of those completed, in ms.
+    /// P99 latency of the requests completed in the window, in ms.
     pub p99_ms: Option<f64>,
 }
 
 impl WindowRow {
-    /// The row of a window. `workloads` are those of the scenario, in order.
+    /// Creates the row of a window. `workloads` are those of the scenario, in order.
     #[must_use]
     pub fn new(window: &ServerWindow, workloads: &[Workload]) -> Self {
         Self {
@@ -108,18 +108,18 @@ impl WindowRow {
     }
 }
 
-/// What results with queue policies depend on.
+/// Caveat for results with queue policies.
 pub const LOST_WAKE_UPS: &str = "A real Triton may reject many more requests: with a queue policy its batcher can sleep \
     through the end of a batch for up to 500 ms, as often as the threads of its host are late. Results assume that this \
     happens after a share completion_race (0 by default) of the batches";
 
-/// Whether requests failed for a queue policy.
+/// Whether requests failed because of a queue policy.
 #[must_use]
 pub fn failed_by_policy(summary: &WorkloadSummary) -> bool {
     summary.failed.is_some_and(|failed| failed.rejected + failed.timed_out > 0)
 }
 
-/// `1 rejected, 2 timed out, 3 lost`, without what did not happen; nothing when nobody failed.
+/// Returns text such as `1 rejected, 2 timed out, 3 lost`, without zero counts; `None` if no request failed.
 #[must_use]
 pub fn failures_in_words(summary: &WorkloadSummary) -> Option<String> {
     let FailedCounts { rejected, timed_out, lost } = summary.failed?;

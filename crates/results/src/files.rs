@@ -1,4 +1,4 @@
-//! The tables as files, and back.
+//! Writes the tables as files and reads them back.
 
 use super::markdown::report_markdown;
 use super::output_dir::{OutputDir, OutputError};
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a comparison is read back from.
+/// The file that a comparison is read back from.
 const COMPARISON: &str = "comparison.json";
 
 /// A directory that does not hold the tables of a comparison.
@@ -27,15 +27,15 @@ pub struct ReadError {
     source: io::Error,
 }
 
-/// The whole of a comparison.
+/// A comparison with all its details.
 #[derive(Serialize, Deserialize)]
 struct Saved<'a> {
     comparison: Cow<'a, Comparison>,
-    /// Of each strategy.
+    /// Details of each strategy.
     details: Vec<Cow<'a, Details>>,
 }
 
-/// The columns that tables begin with.
+/// Leading columns of tables.
 #[derive(Serialize)]
 struct OfStrategy<'a> {
     strategy: &'a str,
@@ -53,16 +53,16 @@ struct OfGpu<'a> {
     gpu: usize,
 }
 
-/// Writes `arrivals.csv` where it was asked for, `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`,
-/// `batches.csv`, `summary.json` and `comparison.json`, `failures.csv` where requests failed, and
-/// `actions.csv` and `adaptation.csv` where there is a controller or a fault.
+/// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`, `batches.csv`,
+/// `summary.json` and `comparison.json`; also `arrivals.csv` if requested, `failures.csv` if requests failed, and
+/// `actions.csv` and `adaptation.csv` if there is a controller or a fault.
 ///
-/// Real numbers are the shortest decimal text that reads back to the same number. `comparison.json` is for
-/// [`read_comparison`], with all that `cdf.csv`, `gpu_series.csv` and `latency_series.csv` do not hold; `summary.json` lacks
-/// what changes over time.
+/// Real numbers are written as the shortest decimal text that reads back as the same number. `comparison.json` is for
+/// [`read_comparison`] and holds everything that is not in `cdf.csv`, `gpu_series.csv` and `latency_series.csv`;
+/// `summary.json` lacks the time series.
 ///
 /// # Errors
-/// When one of them cannot be written.
+/// When a file cannot be written.
 pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), OutputError> {
     let workloads = WorkloadRow::all(comparison);
     let summary = pick(&WorkloadRow::COLUMNS, &WorkloadRow::SUMMARY);
@@ -86,7 +86,7 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
             Box::new(details.batches.iter().map(|b| (&b.workload, b.counts.as_slice())))
         }),
     )?;
-    // Tables of what most scenarios do not have.
+    // Tables of data that most scenarios do not have.
     let failed: Vec<_> = workloads.iter().filter(|row| row.summary.failed.is_some()).collect();
     if !failed.is_empty() {
         let columns = pick(&WorkloadRow::COLUMNS, &WorkloadRow::FAILURES);
@@ -114,10 +114,10 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
     })
 }
 
-/// Writes the tables of distributions and of latencies over time alone, `cdf.csv` and `latency_series.csv`.
+/// Writes only the tables of latency distributions and latencies over time, `cdf.csv` and `latency_series.csv`.
 ///
 /// # Errors
-/// When one of them cannot be written.
+/// When a file cannot be written.
 pub fn write_latencies(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), OutputError> {
     write_rows(
         dir,
@@ -135,7 +135,7 @@ pub fn write_latencies(dir: &mut OutputDir, comparison: &Comparison) -> Result<(
     )
 }
 
-/// Writes `report.md`, with the figures that lie in the same directory.
+/// Writes `report.md`, with links to the figures in the same directory.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -148,10 +148,10 @@ pub fn write_report(
     dir.write("report.md", |file| file.write_all(text.as_bytes()))
 }
 
-/// Reads back what [`write_tables`] wrote.
+/// Reads back the output of [`write_tables`].
 ///
 /// # Errors
-/// When there is no `comparison.json`, or it or a table beside it does not hold what it should.
+/// When `comparison.json` does not exist, or it or a table beside it does not have the expected content.
 pub fn read_comparison(dir: &Path) -> Result<Comparison, ReadError> {
     let path = dir.join(COMPARISON);
     let read = || -> io::Result<Comparison> {
@@ -178,7 +178,7 @@ fn keyed<'a, T>(
 /// Each workload of a strategy with its rows of a table.
 type ByWorkload<'a, T> = Box<dyn Iterator<Item = (&'a WorkloadName, &'a [T])> + 'a>;
 
-/// The parts of each workload of each strategy.
+/// Returns the parts of each workload of each strategy.
 fn of_workloads<'a, T>(
     comparison: &'a Comparison,
     rows: fn(&'a Details) -> ByWorkload<'a, T>,

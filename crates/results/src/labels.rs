@@ -1,13 +1,13 @@
-//! Short names for axes and lists that stay different from each other.
+//! Shortened names for axes and lists that stay distinct from each other.
 
-/// Each name in at most `limit` characters. Names that are too long lose their middle; those that would then look the same
-/// keep the part in which they differ instead, and as a last resort get their number.
+/// Shortens each name to at most `limit` characters. Names that are too long are cut in the middle. Those that would
+/// then look the same keep the part that differs instead, and as a last resort get their number.
 #[must_use]
 pub fn distinct_labels(names: &[&str], limit: usize) -> Vec<String> {
     let limit = limit.max(6);
     let all: Vec<Vec<char>> = names.iter().map(|name| name.chars().collect()).collect();
     let mut labels: Vec<String> = all.iter().map(|name| cut(name, limit)).collect();
-    // Each round shows more of what differs: prefixes that several share are left out.
+    // Each round reveals more of the differences by skipping shared prefixes.
     for _ in 0..3 {
         for group in alike(&labels, names) {
             let shared = shared_prefix(group.iter().map(|index| all[*index].as_slice()));
@@ -27,7 +27,7 @@ pub fn distinct_labels(names: &[&str], limit: usize) -> Vec<String> {
     labels
 }
 
-/// Groups of different names with one label.
+/// Returns groups of different names with the same label.
 fn alike(labels: &[String], names: &[&str]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by(|a, b| labels[*a].cmp(&labels[*b]).then(a.cmp(b)));
@@ -45,7 +45,7 @@ fn shared_prefix<'a>(mut names: impl Iterator<Item = &'a [char]>) -> usize {
     })
 }
 
-/// The start and the end of a name.
+/// Joins the start and the end of a name.
 fn cut(name: &[char], limit: usize) -> String {
     if name.len() <= limit {
         return name.iter().collect();
@@ -55,10 +55,10 @@ fn cut(name: &[char], limit: usize) -> String {
     name[..head].iter().chain(&['…']).chain(&name[name.len() - tail..]).collect()
 }
 
-/// The first characters of a name, then what follows the first `shared` ones.
+/// Returns the first characters of a name, then the text after the first `shared` ones.
 fn from(name: &[char], shared: usize, limit: usize) -> String {
     let head = limit / 4;
-    // A character or two of what is shared shows where the rest belongs.
+    // Keep one or two shared characters to show where the rest belongs.
     let start = shared.saturating_sub(1).max(head);
     if name.len() <= limit || start >= name.len() {
         return cut(name, limit);

@@ -1,11 +1,11 @@
-//! Which servers were on which GPUs at which time, and how that is drawn: one lane for each GPU, its servers on top of each
-//! other in the height of their shares, moves from lane to lane.
+//! The servers on each GPU over time, and their layout in a drawing: a lane for each GPU, its servers stacked with
+//! their shares as heights, and moves from lane to lane.
 
 use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Times closer than this are one, in s.
+/// Times that differ by less than this are equal, in s.
 const SAME_S: f64 = 1e-6;
 
 /// The GPUs of a run over time.
@@ -13,7 +13,7 @@ const SAME_S: f64 = 1e-6;
 pub struct Lanes {
     /// The length of the run, in s.
     pub duration_s: f64,
-    /// By the numbers of the GPUs.
+    /// GPUs by index.
     pub gpus: Vec<GpuLane>,
 }
 
@@ -21,11 +21,11 @@ pub struct Lanes {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuLane {
     pub kind: GpuKindName,
-    /// From when until when it is rented, in s.
+    /// Rental periods as (from, until), in s.
     pub rented_s: Vec<(f64, f64)>,
-    /// From when until when it boots, in s.
+    /// Boot periods as (from, until), in s.
     pub boots_s: Vec<(f64, f64)>,
-    /// In the order in which they start.
+    /// Servers in the order of their start.
     pub servers: Vec<LaneServer>,
 }
 
@@ -34,37 +34,38 @@ pub struct GpuLane {
 pub struct LaneServer {
     pub workload: WorkloadName,
     pub model: ModelName,
-    /// Its share, in percent.
+    /// SM share, in percent.
     pub sm_pct: f64,
-    /// When it begins to load, in s.
+    /// Time at which it starts to load, in s.
     pub ordered_s: f64,
-    /// When it can execute, in s.
+    /// Time from which it can execute, in s.
     pub ready_s: f64,
-    /// When no more requests come to it, in s.
+    /// Time after which it receives no more requests, in s.
     pub until_s: f64,
 }
 
-/// A server while nothing below it in its lane changes.
+/// A part of a server's time in which nothing below it in its lane changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LanePiece {
-    /// Its number in [`GpuLane::servers`].
+    /// Index in [`GpuLane::servers`].
     pub server: usize,
     pub from_s: f64,
     pub until_s: f64,
-    /// The shares of the servers below it, in percent.
+    /// Sum of the shares of the servers below it, in percent.
     pub base_pct: f64,
-    /// Whether it loads.
+    /// Whether the server is loading.
     pub loads: bool,
 }
 
-/// Arrows are drawn for so many moves at most: more would hide what is below them.
+/// Maximum number of moves drawn as arrows; more would hide what is below them.
 pub const MOST_ARROWS: usize = 400;
 
-/// A server's place: the number of its GPU, and its own on that GPU.
+/// Place of a server: the index of its GPU, and its index on that GPU.
 pub type LanePlace = (usize, usize);
 
 impl GpuLane {
-    /// Its servers as rectangles that do not overlap, in order of time. Workloads lie in the order in which they came first.
+    /// Returns the servers as rectangles that do not overlap, in order of time. Workloads are stacked in the order of
+    /// their first appearance.
     #[must_use]
     pub fn pieces(&self) -> Vec<LanePiece> {
         let mut came: Vec<&WorkloadName> = Vec::new();
@@ -84,7 +85,7 @@ impl GpuLane {
         let mut order: Vec<usize> = (0..self.servers.len()).collect();
         order.sort_by_key(|server| rank(*server));
         let mut pieces: Vec<LanePiece> = Vec::new();
-        // The last piece of each server.
+        // Index of the last piece of each server.
         let mut last: Vec<Option<usize>> = vec![None; self.servers.len()];
         for pair in times.windows(2) {
             let (from_s, until_s) = (pair[0], pair[1]);
@@ -115,7 +116,7 @@ impl GpuLane {
 }
 
 impl GpuLane {
-    /// Where the arrow of a server's move begins, if the server leaves, or ends: a time in s and a height in percent.
+    /// Returns where the arrow of a server's move starts (if `leaves`) or ends: a time in s and a height in percent.
     #[must_use]
     pub fn arrow_end(
         &self,
@@ -131,7 +132,7 @@ impl GpuLane {
 }
 
 impl Lanes {
-    /// The unit of time that suits the length of the run: seconds in it, and its name.
+    /// Returns the unit of time that suits the length of the run: its length in seconds, and its name.
     #[must_use]
     pub fn time_unit(&self) -> (f64, &'static str) {
         match self.duration_s {
@@ -141,14 +142,14 @@ impl Lanes {
         }
     }
 
-    /// A server.
+    /// Returns the server at a place.
     #[must_use]
     pub fn server(&self, (gpu, place): LanePlace) -> &LaneServer {
         &self.gpus[gpu].servers[place]
     }
 
-    /// Which server took over from which one on another GPU, in order of time. A server that was added and took over from none
-    /// is not among them.
+    /// Returns pairs of servers where the second took over from the first on another GPU, in order of time. A server
+    /// that was added without taking over is not included.
     #[must_use]
     pub fn moves(&self) -> Vec<(LanePlace, LanePlace)> {
         let mut all: Vec<LanePlace> = Vec::new();
@@ -163,7 +164,7 @@ impl Lanes {
         let mut moves = Vec::new();
         for own in by_workload.values() {
             let (mut left, mut followed) = (BTreeSet::new(), BTreeSet::new());
-            // Restarts in place come first: what is left then has come from elsewhere.
+            // Match restarts in place first, so that the remaining servers came from other GPUs.
             for in_place in [true, false] {
                 for &new in own {
                     let may = |old: &LanePlace| {
@@ -188,10 +189,10 @@ impl Lanes {
         moves
     }
 
-    /// Whether a server can have ended because another one of its workload came.
+    /// Whether a server can have ended because it was replaced by another one of its workload.
     fn hands_over(&self, old: LanePlace, new: LanePlace) -> bool {
         let (old, new) = (self.server(old), self.server(new));
-        // Old servers wait until all new ones of their workload are ready, which may take rounds.
+        // Old servers wait until all new ones of their workload are ready, which may take several rounds.
         let rounds_s = 3.0 * (new.ready_s - new.ordered_s);
         new.ordered_s > SAME_S
             && old.ordered_s < new.ordered_s - SAME_S

@@ -1,9 +1,8 @@
-//! What a user keeps of a run: tables, files and a readable report.
+//! Results of a run: tables, files and a readable report.
 //!
-//! [`Comparison`] holds everything that figures, JSON, CSV and the report are made from; they use
-//! nothing else. [`OutputDir`] writes files so that each is either complete or absent, and
-//! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
-//! every other file depends on the scenario, its inputs and the seed alone.
+//! [`Comparison`] holds everything that figures, JSON, CSV and the report are made from. [`OutputDir`] writes files so
+//! that each is either complete or absent, and [`Manifest`] records how they were made. Only the manifest contains
+//! clock time, host and command line: every other file depends on the scenario, its inputs and the seed alone.
 
 mod cell;
 mod charts;
@@ -67,7 +66,7 @@ pub use trace::{TraceLog, write_trace};
 pub use truth::{PredictionError, Truth};
 pub use verdict::{Advice, Recommendation, counted, plans_by_rule, signed, signed_cost};
 
-/// Lets a file that tests of several crates share name everything as the facade does.
+/// Lets a file that tests of several crates share refer to everything as the facade does.
 #[cfg(test)]
 extern crate self as igniter;
 #[cfg(test)]

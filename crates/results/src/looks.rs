@@ -1,8 +1,8 @@
-//! Which look each thing has, by number: the same in every figure and page, whatever is drawn beside it.
+//! Look numbers of series: the same in every figure and page, whatever else is drawn.
 
 use crate::STAGES;
 
-/// Strategies in the order of their looks. Those that are compared most are easiest to tell apart.
+/// Strategies in the order of their looks; the most frequently compared ones are easiest to distinguish.
 pub const STRATEGY_LOOKS: &[&str] = &[
     "igniter",
     "ffd",
@@ -20,8 +20,8 @@ pub const STRATEGY_LOOKS: &[&str] = &[
     "parvagpu",
 ];
 
-/// The colour-blind-safe palette of Okabe and Ito (2008), its black replaced by grey because ink is
-/// black already; yellow comes late because it is weak on white.
+/// Colour-blind-safe palette of Okabe and Ito (2008). Black is replaced by grey because text and axes are already
+/// black; yellow is late because it has little contrast on white.
 const OKABE_ITO: [[u8; 3]; 8] = [
     [0x00, 0x72, 0xb2], // blue
     [0xe6, 0x9f, 0x00], // orange
@@ -33,17 +33,18 @@ const OKABE_ITO: [[u8; 3]; 8] = [
     [0xf0, 0xe4, 0x42], // yellow
 ];
 
-/// How many looks have colours that differ.
+/// Number of looks with distinct colours.
 pub const COLOURS: usize = 2 * OKABE_ITO.len();
 
-/// The colour of the i-th look, as red, green and blue. After eight the palette repeats, half-way to white.
+/// Returns the colour of the i-th look, as red, green and blue. After eight colours the palette repeats, half-way to
+/// white.
 #[must_use]
 pub fn colour(look: usize) -> [u8; 3] {
     let pale = look / OKABE_ITO.len() % 2 == 1;
     OKABE_ITO[look % OKABE_ITO.len()].map(|channel| if pale { channel / 2 + 127 } else { channel })
 }
 
-/// The same as CSS takes it: `#0072b2`.
+/// Returns the colour of the i-th look in CSS syntax: `#0072b2`.
 #[must_use]
 pub fn css_colour(look: usize) -> String {
     let [r, g, b] = colour(look);
@@ -56,7 +57,7 @@ pub const MODELS: [&str; 4] = ["alexnet", "resnet50", "vgg19", "ssd"];
 /// The looks of the stages of a request.
 const OF_STAGES: [usize; STAGES.len()] = [6, 4, 0, 1];
 
-/// The looks of series: those of strategies and stages are known, others have the first that are free.
+/// Returns the looks of series. Those of strategies and stages are fixed; other series get the first free ones.
 #[must_use]
 pub fn series_looks(names: &[&str]) -> Vec<usize> {
     let stage = |name: &&str| STAGES.iter().position(|(known, _)| known == name);
@@ -66,7 +67,7 @@ pub fn series_looks(names: &[&str]) -> Vec<usize> {
     }
 }
 
-/// The looks of models.
+/// Returns the looks of models.
 #[must_use]
 pub fn model_looks(names: &[&str]) -> Vec<usize> {
     looks(&MODELS, names)

@@ -1,4 +1,4 @@
-//! How results were made: the only file with clock time, host and command line.
+//! The manifest: how results were made. It is the only file with clock time, host and command line.
 #![expect(
     clippy::disallowed_types,
     reason = "the manifest is where clock time belongs; no result depends on it"
@@ -13,19 +13,19 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A file and its content's hash.
+/// A file and the hash of its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileHash {
-    /// Its path: as given for inputs, relative to the output directory for outputs.
+    /// Path: as given for inputs, relative to the output directory for outputs.
     pub path: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// The SHA-256 of its content, in hexadecimal.
+    /// SHA-256 hash of the content, in hexadecimal.
     pub sha256: String,
 }
 
 impl FileHash {
-    /// That of a file, which may be larger than memory.
+    /// Hashes a file, which may be larger than memory.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -45,7 +45,7 @@ impl FileHash {
         Ok(Self { path: path.display().to_string(), bytes, sha256: hex(&hash.finalize()) })
     }
 
-    /// That of what was read as a file of this name.
+    /// Hashes content that was already read from the file of this name.
     #[must_use]
     pub fn of_bytes(path: &Path, content: &[u8]) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl FileHash {
         }
     }
 
-    /// Whether the file in this directory still has this content.
+    /// Whether the file in this directory still has the recorded content.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -64,7 +64,7 @@ impl FileHash {
     }
 }
 
-/// Bytes as lower-case hexadecimal text.
+/// Formats bytes as lower-case hexadecimal text.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -72,89 +72,89 @@ pub fn hex(bytes: &[u8]) -> String {
 /// The machine that a run was made on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// Its name, where it can be found out.
+    /// Host name, if it can be determined.
     pub name: Option<String>,
-    /// Its operating system.
+    /// Operating system.
     pub os: String,
-    /// Its processor architecture.
+    /// Processor architecture.
     pub arch: String,
-    /// How many threads it can run at once.
+    /// Number of threads that can run at once.
     pub threads: usize,
 }
 
-/// What a sweep, or a shard of one, consists of: enough to merge shards and to draw figures.
+/// Description of a sweep, or of one shard: enough to merge shards and to draw figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SweepFacts {
     pub name: String,
-    /// What tells it from any other sweep.
+    /// Identifier that distinguishes the sweep from all others.
     pub id: String,
-    /// Which shard this is, from 0.
+    /// Index of this shard, from 0.
     pub shard: u32,
     pub shards: u32,
-    /// The points of all shards together.
+    /// Number of points in all shards.
     pub total_points: u64,
-    /// The points here.
+    /// Number of points in this shard.
     pub points: u64,
-    /// The runs here: one for each point, strategy, predictor, truth and seed.
+    /// Number of runs in this shard: one for each point, strategy, predictor, truth and seed.
     pub runs: u64,
-    /// How many of them failed.
+    /// Number of failed runs.
     pub failed: u64,
-    /// The rows here.
+    /// Number of rows in this shard.
     pub rows: u64,
-    /// The confidence of the intervals of `points.csv`.
+    /// Confidence level of the intervals in `points.csv`.
     pub confidence: f64,
-    /// The columns that are axes.
+    /// Columns that are axes.
     pub axes: Vec<String>,
     /// All columns of the rows with their types, in order.
     pub columns: Vec<(String, ColumnType)>,
-    /// What a reader of the tables should know: an axis that changes a part of the workloads only, say.
+    /// Notes for readers of the tables, for example that an axis changes only some of the workloads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// How a directory of results was made.
+/// Record of how a directory of results was made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
-    /// `igniter`.
+    /// Name of the program, `igniter`.
     pub program: String,
     pub version: String,
     /// The exact command line, argument by argument.
     pub command: Vec<String>,
-    /// The seed, where the run had one.
+    /// The seed, if the run had one.
     pub seed: Option<u64>,
-    /// What plans were simulated with, where that is not the predictor that made them.
+    /// The truth that plans were simulated with, if it is not the predictor that made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<Truth>,
-    /// How long each strategy took to make its plan, in seconds.
+    /// Planning time of each strategy, in seconds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub planning_s: BTreeMap<String, f64>,
-    /// Whether plans were searched for a given time, so that they depend on the speed of the machine.
+    /// Whether plans were searched with a time limit, so that they depend on the speed of the machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub time_limited: bool,
-    /// The scenario as it was resolved, with every default filled in.
+    /// The resolved scenario, with every default filled in.
     pub scenario: Option<String>,
-    /// What a sweep, or a shard of one, consists of.
+    /// Description of the sweep, or of one shard of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFacts>,
     /// The files that were read.
     pub inputs: Vec<FileHash>,
-    /// The files that were written, this one excepted.
+    /// The files that were written, except the manifest itself.
     pub outputs: Vec<FileHash>,
-    /// Those that `plot` added to the results of another command.
+    /// Files that `plot` added to the results of another command.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub plotted: BTreeSet<String>,
     /// The machine.
     pub host: Host,
     /// When the run started, in UTC (RFC 3339).
     pub started: String,
-    /// How long it took until the manifest was completed, in seconds.
+    /// Time until the manifest was completed, in seconds.
     pub wall_s: f64,
     #[serde(skip)]
     clock: Option<Instant>,
 }
 
 impl Manifest {
-    /// Begins a manifest at the start of a run.
+    /// Creates a manifest at the start of a run.
     #[must_use]
     pub fn start(command: Vec<String>) -> Self {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
@@ -184,16 +184,15 @@ impl Manifest {
         }
     }
 
-    /// Notes a file that was read, by its path as given and its content.
+    /// Records a file that was read, by its path as given and its content.
     pub fn input(&mut self, path: &Path, content: &[u8]) {
         self.inputs.push(FileHash::of_bytes(path, content));
     }
 
-    /// Notes a file that was read, by its path as given, or all files of a folder. They may be larger than
-    /// memory.
+    /// Records a file that was read, by its path as given, or all files of a folder. They may be larger than memory.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When a file cannot be read.
     pub fn input_path(&mut self, path: &Path) -> io::Result<()> {
         if !path.is_dir() {
             self.inputs.push(FileHash::of(path)?);
@@ -209,14 +208,14 @@ impl Manifest {
         Ok(())
     }
 
-    /// Stops the clock: `wall_s` is the time since [`Manifest::start`].
+    /// Stops the clock and sets `wall_s` to the time since [`Manifest::start`].
     pub fn stop(&mut self) {
         if let Some(clock) = self.clock {
             self.wall_s = clock.elapsed().as_secs_f64();
         }
     }
 
-    /// The program and the subcommand that made these results, such as `igniter sweep`.
+    /// Returns the program and subcommand that made these results, such as `igniter sweep`.
     pub(super) fn command_name(&self) -> String {
         let mut words = self.command.iter();
         let program = words.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
@@ -227,12 +226,12 @@ impl Manifest {
         name
     }
 
-    /// Whether these results took long to make, or servers: those of a sweep, or of `validate`.
+    /// Whether these results are expensive to reproduce: those of a sweep, or of `validate`, which needs real servers.
     pub(super) fn took_long(&self) -> bool {
         self.sweep.is_some() || self.command_name().starts_with("validate ")
     }
 
-    /// Whether files of these names were written and are still as they were.
+    /// Whether files of these names were written and are still unchanged.
     #[must_use]
     pub fn intact(&self, dir: &Path, names: &[&str]) -> bool {
         names.iter().all(|name| {
@@ -241,7 +240,7 @@ impl Manifest {
         })
     }
 
-    /// The first file that was written and is there, but no longer as it was: edited, cut off, or out of another run.
+    /// Returns the first written file that still exists but has changed: edited, truncated, or from another run.
     #[must_use]
     pub fn changed(&self, dir: &Path) -> Option<&str> {
         let is_changed = |file: &&FileHash| {
@@ -253,31 +252,31 @@ impl Manifest {
     /// Reads the manifest of an earlier run.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no manifest.
+    /// When the file cannot be read, or is not a manifest.
     pub fn read(path: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
     }
 }
 
-/// Measures what only the terminal and the manifest may say: how long something took.
+/// A stopwatch for elapsed time, which only the terminal and the manifest may show.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts now.
+    /// Starts the stopwatch.
     #[must_use]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// Seconds since the start.
+    /// Returns the seconds since the start.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }
 }
 
-/// Seconds since 1970 as `2026-11-22T20:17:09Z`, by the civil-from-days algorithm of H. Hinnant.
+/// Formats seconds since 1970 as `2026-11-22T20:17:09Z`, by the civil-from-days algorithm of H. Hinnant.
 fn rfc3339(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;

@@ -10,11 +10,11 @@ use igniter_model::domain::is_hidden;
 use igniter_sim::metrics::GpuSummary;
 use std::fmt::Write;
 
-/// How many actions of controllers and faults a report shows.
+/// Maximum number of actions of controllers and faults in a report.
 const ACTIONS: usize = 50;
 
-/// The report of a comparison as Markdown, with figures by relative path. It holds no clock time and
-/// no host: the same tables give the same bytes.
+/// Returns the report of a comparison as Markdown, with figures by relative path. It contains no clock time and no
+/// host, so that the same tables give the same bytes.
 #[must_use]
 pub fn report_markdown(comparison: &Comparison, figures: &[FigureFile]) -> String {
     let mut text = String::new();
@@ -81,7 +81,7 @@ fn overview(text: &mut String, comparison: &Comparison) {
     push(text, format_args!("{}", markdown_table(&columns, 1, &comparison.strategies)));
 }
 
-/// Means over seeds, where there are several.
+/// Writes the means over seeds, if there are several.
 fn means(text: &mut String, comparison: &Comparison) {
     let Some(note) = comparison.seeds_note() else { return };
     push(text, format_args!("## Means over seeds\n\n{note}\n"));
@@ -132,7 +132,7 @@ fn workloads(text: &mut String, result: &StrategyResult) {
     push(text, format_args!("{}", markdown_table(&columns, 2, &result.workload_rows())));
 }
 
-/// Requests that were never completed, where there are any.
+/// Writes the number of requests that were never completed, if there are any.
 fn failures(text: &mut String, result: &StrategyResult) {
     let mut any = false;
     for workload in &result.workloads {
@@ -150,7 +150,7 @@ fn failures(text: &mut String, result: &StrategyResult) {
     }
 }
 
-/// What controllers did and what failed, where there is anything.
+/// Writes the actions of controllers and the faults, if there are any.
 fn actions(text: &mut String, result: &StrategyResult) {
     if result.actions.is_empty() {
         return;
@@ -208,7 +208,7 @@ fn gpus(text: &mut String, result: &StrategyResult) {
     push(text, format_args!("{}", markdown_table(&columns, 2, &rows)));
 }
 
-/// Makes text literal in Markdown, also inside a table and inside an image caption: no markup, no end of a line.
+/// Escapes text for Markdown, including tables and image captions: the result has no markup and no line breaks.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

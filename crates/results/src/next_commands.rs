@@ -1,12 +1,13 @@
-//! Commands that a reader may run next: that of a run with another aim, and with its flags that say what is run.
+//! Follow-up commands to suggest to the reader: the command of a run with another aim, keeping the flags that define
+//! what is run.
 
 use crate::STRATEGY_LOOKS;
 
-/// Flags of `simulate` and `compare` that stand alone; all others have a value.
+/// Flags of `simulate` and `compare` without a value; all others have one.
 pub const ALONE: [&str; 5] =
     ["--json", "--quiet", "--prediction-error", "--replicas", "--requests"];
 
-/// Those of strategies, which a new command names itself, and of what changes no result.
+/// Flags that a new command does not keep: it names its own strategies, and the others do not change results.
 const LEFT_OUT: [&str; 10] = [
     "--strategy",
     "--strategies",
@@ -20,10 +21,10 @@ const LEFT_OUT: [&str; 10] = [
     "--trace-window",
 ];
 
-/// What `frontier` has under the same name.
+/// Flags that `frontier` also has.
 pub const OF_FRONTIER: [&str; 5] = ["--profile", "--predictor", "--seed", "--set", "--replicas"];
 
-/// What `frontier` has as a key of the scenario.
+/// Flags that `frontier` takes as a key of the scenario instead.
 const AS_KEY: [(&str, &str); 6] = [
     ("--margin", "plan.margin_pct"),
     ("--attainment", "plan.attainment_pct"),
@@ -33,7 +34,7 @@ const AS_KEY: [(&str, &str); 6] = [
     ("--time-limit", "plan.time_limit_s"),
 ];
 
-/// A word of a command line as a shell takes it.
+/// Quotes a word of a command line for a shell.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
@@ -44,7 +45,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// A command line of `simulate`, `compare` or `check`, in its parts.
+/// A parsed command line of `simulate`, `compare` or `check`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct NextCommands {
     scenario: Option<String>,
@@ -53,7 +54,7 @@ pub(super) struct NextCommands {
 }
 
 impl NextCommands {
-    /// Reads a command line, word by word, first the program; nothing is known of other commands.
+    /// Parses a command line, word by word, starting with the program; other commands are not parsed.
     pub(super) fn of(command: &[String]) -> Self {
         let mut again = Self::default();
         let known = |word: &String| matches!(word.as_str(), "simulate" | "compare" | "check");
@@ -70,13 +71,13 @@ impl NextCommands {
                 if values.is_empty() && !ALONE.contains(&name.as_str()) {
                     values.extend(words.next().map(str::to_owned));
                 }
-                // Plan files come one after the other.
+                // Plan files are listed one after the other.
                 while name == "--plan" && words.peek().is_some_and(|word| !word.starts_with('-')) {
                     values.extend(words.next().map(str::to_owned));
                 }
                 again.flags.push((name, values));
             } else if let Some(letters) = word.strip_prefix('-') {
-                // None of these flags is kept; the last letter may have its value in the next word.
+                // None of these short flags is kept; the last letter may have its value in the next word.
                 let taking = letters.find(|letter| letter != 'q');
                 if taking.is_some_and(|at| at + 1 == letters.len()) {
                     words.next();
@@ -86,7 +87,7 @@ impl NextCommands {
             }
         }
         if again.scenario.is_none() {
-            // The grammar takes a scenario after `--plan FILE` for another plan.
+            // The command-line grammar reads a scenario after `--plan FILE` as another plan.
             let plans = again.flags.iter_mut().find(|(name, _)| name == "--plan");
             let last = plans.filter(|(_, files)| files.len() > 1).map(|(_, files)| files);
             again.scenario = last.and_then(|files| files.pop_if(|file| file.ends_with(".toml")));
@@ -94,7 +95,7 @@ impl NextCommands {
         again
     }
 
-    /// The scenario, or what stands for it; nothing where plan files say all.
+    /// Returns the scenario or a placeholder; `None` if plan files replace it.
     fn scenario(&self) -> Option<String> {
         match &self.scenario {
             Some(scenario) => Some(scenario.clone()),
@@ -107,13 +108,13 @@ impl NextCommands {
         self.flags.iter().any(|(name, _)| name == flag)
     }
 
-    /// The value of a flag, where it is a number.
+    /// Returns the value of a flag, if it is a number.
     pub(super) fn number(&self, flag: &str) -> Option<f64> {
         let (_, values) = self.flags.iter().find(|(name, _)| name == flag)?;
         values.first()?.parse().ok()
     }
 
-    /// Compares `first`, the first strategy of the run, with others, with more flags.
+    /// Returns a command that compares `first`, the first strategy of the run, with others, with additional flags.
     pub(super) fn compare(&self, first: &str, others: &[&str], more: &[&str]) -> String {
         let mut words = vec!["igniter".to_owned(), "compare".to_owned()];
         words.extend(self.scenario());
@@ -134,7 +135,7 @@ impl NextCommands {
         shell(&words)
     }
 
-    /// The frontier of a strategy; none where that command cannot simulate what was simulated.
+    /// Returns a command for the frontier of a strategy; `None` if that command cannot reproduce what was simulated.
     pub(super) fn frontier(&self, first: &str) -> Option<String> {
         if self.has("--truth") || self.scenario().is_none() {
             return None;
@@ -159,8 +160,8 @@ impl NextCommands {
     }
 }
 
-/// The command that shows the plans of a strategy which follow load, with the scenario and the flags of a command line of
-/// `check`.
+/// Returns the command that shows the plans of a strategy that follow the load, with the scenario and the flags of a
+/// `check` command line.
 #[must_use]
 pub fn replan_again(command: &[String], strategy: &str) -> String {
     let again = NextCommands::of(command);
@@ -175,7 +176,7 @@ pub fn replan_again(command: &[String], strategy: &str) -> String {
     shell(&words)
 }
 
-/// A flag with its values; those that look like flags behind an equals sign.
+/// Appends a flag with its values; values that look like flags follow an equals sign.
 fn add(words: &mut Vec<String>, name: &str, values: &[String]) {
     match values {
         [value] if value.starts_with('-') => words.push(format!("{name}={value}")),

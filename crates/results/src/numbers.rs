@@ -1,7 +1,7 @@
-//! How numbers are shown to people. Files for machines hold the shortest text that reads back to the
-//! same number instead.
+//! Formats numbers for people. Machine-readable files contain the shortest text that reads back as the same number
+//! instead.
 
-/// About three significant digits without an exponent: `0.012`, `3.21`, `45.7`, `812`.
+/// Formats with about three significant digits and without an exponent: `0.012`, `3.21`, `45.7`, `812`.
 #[must_use]
 pub fn short(value: f64) -> String {
     let size = value.abs();
@@ -15,19 +15,19 @@ pub fn short(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// As [`short`], with a dash for what is absent.
+/// Like [`short`], with a dash for an absent value.
 #[must_use]
 pub fn short_option(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), short)
 }
 
-/// All digits for a file, and nothing for what is absent.
+/// Formats with all digits for a file; empty for an absent value.
 #[must_use]
 pub fn or_empty<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// At most two decimals, without trailing zeros: `37.5`, `60`.
+/// Formats with at most two decimals and without trailing zeros: `37.5`, `60`.
 #[must_use]
 pub fn trimmed(value: f64) -> String {
     let text = format!("{value:.2}");

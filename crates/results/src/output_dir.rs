@@ -1,4 +1,4 @@
-//! A directory of results in which every file is either complete or absent.
+//! A directory of results where every file is either complete or absent.
 
 use super::manifest::{FileHash, Manifest, hex};
 use super::staging::{STAGING_PREFIX, Staging, create, is_staged, no_discarding, remove_empty};
@@ -8,10 +8,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// The name of the manifest; the file by which a directory is known as ours.
+/// File name of the manifest, which identifies a directory as one written by this program.
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// Results that cannot be written.
+/// An error in writing results.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
@@ -24,26 +24,26 @@ pub enum OutputError {
         .path.display()
     )]
     Foreign { path: PathBuf, found: String },
-    /// The directory holds results of a sweep or a validation, which are never overwritten by others.
+    /// The directory holds results of a sweep or a validation, which other commands never overwrite.
     #[error(
         "{} holds the results of `{command}`, which would be lost; choose another directory with -o, or remove this one",
         .path.display()
     )]
     LongRun { path: PathBuf, command: String },
-    /// The directory holds results of something else, which are not replaced.
+    /// The directory holds results of another command or scenario, which are not replaced.
     #[error(
         "{} holds the results of {what}, and not of {wanted}; they would be lost; choose another directory with -o, or \
          remove this one",
         .path.display()
     )]
     Another { path: PathBuf, what: String, wanted: String },
-    /// Something in the directory is neither a file nor a folder.
+    /// An entry of the directory is neither a file nor a folder.
     #[error(
         "{} is {what}, not a regular file; remove it, or choose another directory with -o",
         .path.display()
     )]
     Irregular { path: PathBuf, what: &'static str },
-    /// A file cannot be written completely; nothing of it is left.
+    /// A file cannot be written completely; no part of it is kept.
     #[error("cannot write {}: {source}{}", .path.display(), hint(source))]
     File { path: PathBuf, source: io::Error },
 }
@@ -60,55 +60,56 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// What to do with results that are already in the directory.
+/// Treatment of results that already exist in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// They belong to an earlier run: files that this run does not write again are removed at the end. Results of
-    /// sweeps and measurements are refused.
+    /// The results belong to an earlier run. Files that this run does not write again are removed at the end. Results
+    /// of sweeps and measurements are refused.
     Replace,
-    /// As [`Existing::Replace`], for results of sweeps and measurements too: for commands that make such results.
+    /// Like [`Existing::Replace`], but also replaces results of sweeps and measurements; for commands that make such
+    /// results.
     ReplaceLongRuns,
-    /// They belong to this run: they stay unless written again.
+    /// The results belong to this run and are kept unless written again.
     Keep,
 }
 
-/// A directory that takes the results of one run.
+/// An output directory for the results of one run.
 ///
-/// Each file is written to a hidden staging folder in the directory and flushed to the disk; only
-/// [`OutputDir::finish`] moves all of them to their places. The directory is created, and checked to be
-/// writable, by [`OutputDir::open`], so that a run that cannot be kept fails before it starts. Dropped
-/// before it is finished, or interrupted ([`super::discard_unfinished`]), it takes back all that it wrote
-/// and every directory that it created.
+/// Each file is written to a hidden staging folder in the directory and flushed to disk; only [`OutputDir::finish`]
+/// moves all files to their final paths. [`OutputDir::open`] creates the directory and checks that it is writable, so
+/// that a run whose results cannot be kept fails before it starts. If the value is dropped before it is finished, or
+/// the process is interrupted ([`super::discard_unfinished`]), everything that it wrote and every directory that it
+/// created is removed.
 #[derive(Debug)]
 pub struct OutputDir {
     path: PathBuf,
     existing: Existing,
     written: BTreeMap<String, FileHash>,
-    /// Where files wait until all are complete; it also takes back what was created.
+    /// Holds files until all are complete; also removes what was created.
     staging: Staging,
-    /// Complete files of the staging folder, with the places that they are to get.
+    /// Complete files in the staging folder, with their final paths.
     pending: Vec<(PathBuf, PathBuf)>,
-    /// An earlier process may have been killed while files got their names.
+    /// Whether an earlier process may have been killed while it moved files to their final paths.
     killed: bool,
 }
 
-/// What results are of: a run replaces only those of its like.
+/// Identity of results: the command and the scenario. A run only replaces results with the same identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The program and the subcommand.
+    /// Program and subcommand.
     command: String,
-    /// The name of the scenario, where there is one.
+    /// Name of the scenario, if there is one.
     scenario: Option<String>,
 }
 
 impl Identity {
-    /// What a run is about to make.
+    /// Returns the identity of the results that a run is about to write.
     #[must_use]
     pub fn new(manifest: &Manifest, scenario: Option<&str>) -> Self {
         Self { command: manifest.command_name(), scenario: scenario.map(str::to_owned) }
     }
 
-    /// What was made.
+    /// Returns the identity of existing results.
     fn of(manifest: &Manifest) -> Self {
         let text = manifest.scenario.as_deref().and_then(|text| text.parse::<toml::Table>().ok());
         let name = text.and_then(|table| Some(table.get("name")?.as_str()?.to_owned()));
@@ -129,7 +130,7 @@ impl Identity {
 }
 
 impl OutputDir {
-    /// Creates the directory where needed and checks that it can be written to.
+    /// Creates the directory if needed and checks that it can be written to.
     ///
     /// # Errors
     /// When it cannot be created or written to, or contains files that igniter did not write, or
@@ -138,10 +139,10 @@ impl OutputDir {
         Self::opened(path, existing, None)
     }
 
-    /// As [`OutputDir::open`], and refuses a directory that holds the results of something else.
+    /// Like [`OutputDir::open`], but refuses a directory with the results of another command or scenario.
     ///
     /// # Errors
-    /// As those, and when the results there are of another command or scenario.
+    /// As for [`OutputDir::open`], and when the existing results are of another command or scenario.
     pub fn open_for(
         path: &Path,
         existing: Existing,
@@ -165,7 +166,7 @@ impl OutputDir {
             };
             OutputError::Directory { path: path.to_owned(), source }
         };
-        // Another process that takes back an empty directory may do so between two steps here.
+        // Another process may remove its empty directory between two steps here.
         let mut attempts = 0;
         loop {
             let mut created = Vec::new();
@@ -199,17 +200,17 @@ impl OutputDir {
         }
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes one file, to appear when all is finished; `name` is relative and may name a folder
+    /// Writes one file, which appears when the output is finished. `name` is relative and may include a folder
     /// (`figures/plan.svg`).
     ///
     /// # Errors
-    /// When it cannot be written completely; nothing of it is left then.
+    /// When it cannot be written completely; no part of it is kept.
     pub fn write(
         &mut self,
         name: &str,
@@ -224,13 +225,13 @@ impl OutputDir {
         Ok(())
     }
 
-    /// A temporary file on the same disk, for content that is gathered during the run.
+    /// Creates a temporary file on the same disk, for data that is collected during the run.
     pub(super) fn scratch(&self, name: &str) -> Result<NamedTempFile, OutputError> {
         NamedTempFile::new_in(self.staging.path())
             .map_err(|source| OutputError::File { path: self.path.join(name), source })
     }
 
-    /// Where a figure goes that is kept out of the way, without taking the place of one that went before it.
+    /// Returns an unused path for a figure that is moved out of the way of this run's figures.
     fn free_place(&self, path: &str, outputs: &BTreeMap<String, FileHash>) -> String {
         let below = path.strip_prefix("figures/").unwrap_or(path);
         let (stem, end) = below.rsplit_once('.').unwrap_or((below, ""));
@@ -243,21 +244,22 @@ impl OutputDir {
         (1..).map(place).find(is_free).expect("a number that no file has")
     }
 
-    /// Writes the manifest, which lists every file with its hash, gives all files their names, and
-    /// removes what an earlier run left ([`Existing::Replace`]).
+    /// Writes the manifest, which lists every file with its hash, moves all files to their final paths, and removes
+    /// leftovers of an earlier run ([`Existing::Replace`]).
     ///
     /// # Errors
-    /// When the manifest cannot be written, a file not be named, or an old file not be removed.
+    /// When the manifest cannot be written, a file cannot be moved, or an old file cannot be removed.
     pub fn finish(mut self, mut manifest: Manifest) -> Result<(), OutputError> {
         let before = Manifest::read(&self.path.join(MANIFEST)).ok();
         self.check_places(before.as_ref())?;
         let mut outputs = self.written.clone();
         let mut stale = Vec::new();
-        // Figures that are kept out of the way of those of this run, with their old places.
+        // Old and new paths of figures that are moved out of the way of this run's figures.
         let mut moved = Vec::new();
         let same_tables = before.as_ref().is_some_and(|before| self.has_tables_of(before));
         let plotted = before.as_ref().map(|before| before.plotted.clone()).unwrap_or_default();
-        // Figures of an earlier run go with its tables, those that `plot` added to tables that stay the same do not.
+        // Figures of an earlier run are removed together with its tables; figures that `plot` added are kept if the
+        // tables stay the same.
         let draws = outputs.keys().any(|name| is_figure(name));
         for old in before.into_iter().flat_map(|manifest| manifest.outputs) {
             if outputs.contains_key(&old.path) || !is_plain(&old.path) {
@@ -267,7 +269,8 @@ impl OutputDir {
                 Existing::Keep => {
                     outputs.insert(old.path.clone(), old);
                 }
-                // What a user drew with care stays; beside figures of other numbers it would mislead.
+                // Figures that a user drew with `plot` are kept, but moved away from figures of other data, where they
+                // would mislead.
                 _ if plotted.contains(&old.path) => {
                     let mut kept = old.clone();
                     if !same_tables && !old.path.starts_with(EARLIER) {
@@ -290,7 +293,7 @@ impl OutputDir {
             serde_json::to_writer_pretty(&mut *file, &manifest)?;
             file.write_all(b"\n")
         })?;
-        // Ctrl-C waits until all have their names.
+        // Ctrl-C is deferred until all files are moved.
         let not_now = no_discarding();
         for (file, path) in &self.pending {
             let folder = path.parent().unwrap_or(&self.path);
@@ -320,7 +323,7 @@ impl OutputDir {
         Ok(())
     }
 
-    /// Whether the tables that figures are drawn from are those of an earlier run.
+    /// Whether the tables that figures are drawn from are unchanged since an earlier run.
     fn has_tables_of(&self, before: &Manifest) -> bool {
         let same = |name: &&str| {
             let old = before.outputs.iter().find(|file| file.path == **name);
@@ -330,7 +333,7 @@ impl OutputDir {
         ["comparison.json", "points.csv"].iter().any(same)
     }
 
-    /// Makes sure, before any file gets its name, that each of them has a place which is its own.
+    /// Checks, before any file is moved, that no final path is taken by a foreign file or an irregular entry.
     fn check_places(&self, before: Option<&Manifest>) -> Result<(), OutputError> {
         let ours = |name: &str| {
             before.is_none_or(|before| before.outputs.iter().any(|file| file.path == name))
@@ -385,20 +388,20 @@ impl<W: Write> Write for Hashing<'_, W> {
     }
 }
 
-/// Whether a path names a file below the directory and nothing else.
+/// Whether a path names a file below the directory, without any other path components.
 fn is_plain(name: &str) -> bool {
     Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Where figures go that `plot` drew of earlier results.
+/// Folder for figures that `plot` drew from earlier results.
 const EARLIER: &str = "figures/earlier/";
 
-/// Whether a file is one of the figures.
+/// Whether a file is a figure.
 fn is_figure(name: &str) -> bool {
     name.starts_with("figures/")
 }
 
-/// What something is that is no regular file.
+/// Describes an entry that is not a regular file.
 fn irregular(data: &std::fs::Metadata) -> Option<&'static str> {
     let kind = data.file_type();
     if kind.is_file() {
@@ -412,7 +415,8 @@ fn irregular(data: &std::fs::Metadata) -> Option<&'static str> {
     }
 }
 
-/// Refuses links, pipes and devices among the results, which files would replace or wait for.
+/// Refuses links, pipes and devices among the results: files would replace links, and writing to the others could
+/// block.
 fn check_regular(dir: &Path) -> io::Result<Option<OutputError>> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
@@ -421,7 +425,7 @@ fn check_regular(dir: &Path) -> io::Result<Option<OutputError>> {
         let name = entry.file_name();
         let what = match irregular(&data) {
             None => continue,
-            // A folder in the place of a table.
+            // Folders are refused only under the name of a table.
             Some("a folder") if !is_table(&name.to_string_lossy()) => {
                 let refused = if name == "figures" { check_regular(&path)? } else { None };
                 if refused.is_some() {
@@ -436,7 +440,7 @@ fn check_regular(dir: &Path) -> io::Result<Option<OutputError>> {
     Ok(None)
 }
 
-/// Why results may not be written to a directory.
+/// Returns the reason why results may not be written to a directory, if there is one.
 fn refused(
     path: &Path,
     existing: Existing,
@@ -462,8 +466,8 @@ fn refused(
     check_regular(path)
 }
 
-/// The first file, by name, that shows that a directory without a manifest is not ours: it holds more than what an
-/// interrupted run may leave.
+/// Returns the first file, by name, that an interrupted run cannot have left; it shows that a directory without a
+/// manifest was not written by this program.
 fn foreign_file(path: &Path) -> io::Result<Option<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path)? {
@@ -471,10 +475,10 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
     }
     names.sort();
     let staging = |name: &str| name.starts_with(STAGING_PREFIX);
-    // A process that is killed while files get their names leaves the folder of the others.
+    // A process that is killed while it moves files leaves the staging folder with the remaining ones.
     let killed = names.iter().any(|name| staging(name));
     let ours = |name: &str| {
-        // Records of a run on real servers that did not end.
+        // Records of an unfinished run on real servers.
         let partial = name == "partial" || name.starts_with("partial-");
         let sweep =
             partial || name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
@@ -484,7 +488,7 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
     Ok(names.into_iter().find(|name| !ours(name)))
 }
 
-/// Whether a file has the name of one of our tables.
+/// Whether a file has the name of a table of this program.
 fn is_table(name: &str) -> bool {
     let known = ["csv", "parquet", "json", "md", "html"];
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);

@@ -1,10 +1,10 @@
-//! Tables for papers and reports: LaTeX, Markdown or CSV, with the best of a column in bold.
+//! Tables for papers and reports in LaTeX, Markdown or CSV, with the best value of a column in bold.
 
 use crate::{Cell, Column, markdown_escape};
 use std::collections::BTreeMap;
 use std::io;
 
-/// The form of a table.
+/// Output format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaperFormat {
     /// A `tabular` with the rules of the package booktabs.
@@ -15,7 +15,7 @@ pub enum PaperFormat {
     Csv,
 }
 
-/// Whether one end of a column is better.
+/// The end of a column that is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Best {
     Lowest,
@@ -23,7 +23,7 @@ enum Best {
     Neither,
 }
 
-/// The columns of numbers of which less is better.
+/// Numeric columns where less is better.
 const LESS_IS_BETTER: [&str; 9] = [
     "gpu_count",
     "cost_per_hour",
@@ -36,7 +36,7 @@ const LESS_IS_BETTER: [&str; 9] = [
     "mape_pct",
 ];
 
-/// Those of which more is better.
+/// Numeric columns where more is better.
 const MORE_IS_BETTER: [&str; 4] =
     ["attainment_pct", "worst_attainment_pct", "workloads_met", "goodput_rps"];
 
@@ -48,19 +48,19 @@ fn best(key: &str) -> Best {
     }
 }
 
-/// Rows of text below heads.
+/// Rows of text below headings.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PaperTable {
-    /// The names of the columns, with units.
+    /// Headings of the columns, with units.
     heads: Vec<String>,
-    /// Whether each column is aligned to the right.
+    /// Whether each column is right-aligned.
     right: Vec<bool>,
-    /// The cells, each with whether it is in bold.
+    /// Cells, each with a flag for bold type.
     rows: Vec<Vec<(String, bool)>>,
 }
 
 impl PaperTable {
-    /// Things with these columns; `mark` lets the best of a column be in bold.
+    /// Creates a table of rows with these columns. `mark` sets the best value of a column in bold.
     #[must_use]
     pub fn new<R>(columns: &[Column<R>], rows: &[R], mark: bool) -> Self {
         let mut table = Self::default();
@@ -77,13 +77,13 @@ impl PaperTable {
         table
     }
 
-    /// A table that was written as CSV. Columns `x_low` and `x_high` beside `x` become its interval, and are left out;
-    /// `name` gives the head of a column. `columns` are shown in this order; without them all are, but those that count rows
-    /// or say the same predictor in every row. `axes` are columns whose values are shown as they are written; `mark` lets the
-    /// best of the rows with the same values in them be in bold.
+    /// Creates a table from CSV text. Columns `x_low` and `x_high` beside `x` become its interval and are left out.
+    /// `name` returns the heading of a column. `columns` selects the columns and their order; if it is empty, all are
+    /// shown except those that count rows and predictor columns with the same value in every row. `axes` are columns
+    /// whose values are shown as written; `mark` sets the best value in bold among the rows with the same axis values.
     ///
     /// # Errors
-    /// When it cannot be read, or has no such column.
+    /// When the text cannot be read, or lacks one of the columns.
     pub fn of_csv(
         text: impl io::Read,
         name: impl Fn(&str) -> String,
@@ -155,7 +155,7 @@ impl PaperTable {
         Ok(table)
     }
 
-    /// A column; the numbers of rows of the same group are compared.
+    /// Adds a column; numbers are compared among rows of the same group.
     fn push(
         &mut self,
         head: String,
@@ -169,7 +169,7 @@ impl PaperTable {
         for (number, group) in numbers.iter().zip(groups) {
             let Some(number) = *number else { continue };
             let (end, differ) = ends.entry(group).or_insert((number, false));
-            // Where all are equal none is best.
+            // If all values are equal, none is marked as the best.
             *differ |= end.total_cmp(&number).is_ne();
             if better(number, *end) {
                 *end = number;
@@ -187,7 +187,7 @@ impl PaperTable {
         }
     }
 
-    /// Calls things by other names; returns those that no cell has.
+    /// Replaces names in cells; returns the names that no cell has.
     pub fn rename(&mut self, names: &BTreeMap<String, String>) -> Vec<String> {
         let mut unknown: Vec<String> = names.keys().cloned().collect();
         for (text, _) in self.rows.iter_mut().flatten() {
@@ -199,21 +199,21 @@ impl PaperTable {
         unknown
     }
 
-    /// The heads of its columns.
+    /// Returns the headings of the columns.
     #[must_use]
     pub fn heads(&self) -> &[String] {
         &self.heads
     }
 
-    /// Its cells, row by row, as people read them.
+    /// Returns the cells as displayed, row by row.
     pub fn cells(&self) -> impl Iterator<Item = Vec<&str>> {
         self.rows.iter().map(|row| row.iter().map(|(text, _)| text.as_str()).collect())
     }
 
-    /// It as text.
+    /// Formats the table as text.
     ///
     /// # Panics
-    /// Never: text goes into memory.
+    /// Never: writing to memory cannot fail.
     #[must_use]
     pub fn text(&self, format: PaperFormat) -> String {
         match format {
@@ -266,7 +266,7 @@ impl PaperTable {
     }
 }
 
-/// Makes text literal in LaTeX.
+/// Escapes text for LaTeX.
 #[must_use]
 pub fn latex_escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,7 +1,7 @@
 //! Tables as Apache Parquet files, for data frames (pandas, polars, DuckDB, R).
 //!
-//! A table has named columns of four types; every cell may be absent (`None`, a null). Rows are written in
-//! groups of any size, so that a table never has to fit into memory.
+//! A table has named columns of four types; every cell may be absent (`None`, a null). Rows are written in groups of
+//! any size, so that a table need not fit into memory.
 
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
@@ -12,15 +12,15 @@ use parquet::schema::types::{ColumnPath, Type};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// What a column holds.
+/// Type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     /// True or false.
     Bool,
-    /// Whole numbers of 64 bits with sign.
+    /// Signed 64-bit integers.
     Integer,
-    /// Doubles.
+    /// Double-precision numbers.
     Float,
     /// UTF-8 text.
     Text,
@@ -40,7 +40,7 @@ pub enum Cells {
 }
 
 impl Cells {
-    /// The type of the column that they belong to.
+    /// Returns the type of the column that the cells belong to.
     #[must_use]
     pub fn column_type(&self) -> ColumnType {
         match self {
@@ -51,7 +51,7 @@ impl Cells {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of cells.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -62,15 +62,15 @@ impl Cells {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no cells.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A Parquet file that is being written, compressed with Snappy. The bytes depend on the cells, their groups
-/// and the version of the program alone.
+/// A Parquet file that is being written, compressed with Snappy. Its bytes depend only on the cells, their groups and
+/// the version of the program.
 ///
 /// ```
 /// use igniter_results::{Cells, ColumnType, ParquetTable};
@@ -97,7 +97,7 @@ impl<W: Write + Send> std::fmt::Debug for ParquetTable<W> {
 }
 
 impl<W: Write + Send> ParquetTable<W> {
-    /// Begins a file with these columns.
+    /// Starts a file with these columns.
     ///
     /// # Errors
     /// When nothing can be written, or two columns have the same name.
@@ -110,7 +110,7 @@ impl<W: Write + Send> ParquetTable<W> {
             .set_created_by(concat!("igniter ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_statistics_enabled(EnabledStatistics::Chunk);
         for &(name, _) in columns.iter().filter(|(_, kind)| *kind == ColumnType::Integer) {
-            // Times and numbers grow from row to row; differences are small, and few values come twice.
+            // Times and indices grow from row to row: their differences are small, and few values repeat.
             let name = ColumnPath::from(name);
             properties = properties
                 .set_column_dictionary_enabled(name.clone(), false)
@@ -129,7 +129,7 @@ impl<W: Write + Send> ParquetTable<W> {
     /// When the group cannot be written.
     ///
     /// # Panics
-    /// When the cells do not fit the columns, or the columns are not of the same length.
+    /// When the cells do not match the columns, or the columns differ in length.
     pub fn write(&mut self, group: &[Cells]) -> io::Result<()> {
         assert_eq!(group.len(), self.columns.len(), "cells for each column");
         if group.first().is_none_or(Cells::is_empty) {
@@ -153,7 +153,7 @@ impl<W: Write + Send> ParquetTable<W> {
         rows.close().map(drop)
     }
 
-    /// Ends the file.
+    /// Finishes the file.
     ///
     /// # Errors
     /// When its footer cannot be written.
@@ -202,13 +202,13 @@ fn write_cells(
     }
 }
 
-/// Parquet's definition levels: 1 for a cell, 0 for none.
+/// Returns Parquet definition levels: 1 for a present cell, 0 for an absent one.
 fn present<T>(cells: &[Option<T>]) -> Vec<i16> {
     cells.iter().map(|cell| i16::from(cell.is_some())).collect()
 }
 
 fn failed(error: ParquetError) -> io::Error {
-    // What the disk says is wrapped; a full disk must still be known as such.
+    // Unwrap errors from the disk, so that a full disk is still recognised.
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(source) => *source,

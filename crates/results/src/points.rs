@@ -1,28 +1,28 @@
-//! The means of a sweep, as they were written.
+//! The means of a sweep, read back from its table of points.
 
 use super::manifest::Manifest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A table of points that cannot be used.
+/// An error in reading or using a table of points.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PointsError {
-    /// There is none, or it is damaged.
+    /// The table does not exist or is damaged.
     #[error("cannot read {}: {message}; give the folder of a finished or merged sweep", .path.display())]
     Unreadable { path: PathBuf, message: String },
-    /// No column of that name.
+    /// The table has no column of that name.
     #[error("{}: there is no column {given:?}; allowed: {known}", .path.display())]
     NoColumn { path: PathBuf, given: String, known: String },
     /// A column that should hold numbers does not.
     #[error("{}: column {column:?} holds {value:?}, which is no number", .path.display())]
     NoNumber { path: PathBuf, column: String, value: String },
-    /// No row has that value.
+    /// No row of the column has that value.
     #[error("{}: column {column:?} has no {given:?}; it has: {known}", .path.display())]
     NoValue { path: PathBuf, column: String, given: String, known: String },
 }
 
-/// `points.csv` of a sweep: a row for each point and strategy.
+/// The file `points.csv` of a sweep: a row for each point and strategy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PointTable {
     path: PathBuf,
@@ -33,10 +33,10 @@ pub struct PointTable {
 }
 
 impl PointTable {
-    /// Reads the table of a folder.
+    /// Reads the table from a folder.
     ///
     /// # Errors
-    /// When the folder holds no sweep.
+    /// When the folder does not hold the results of a sweep.
     pub fn read(dir: &Path) -> Result<Self, PointsError> {
         let path = dir.join("points.csv");
         let unreadable = |message: String| PointsError::Unreadable { path: path.clone(), message };
@@ -61,28 +61,28 @@ impl PointTable {
         Ok(Self { path, header, axes: facts.axes, notes: facts.notes, rows })
     }
 
-    /// What a reader should know of the axes.
+    /// Returns notes on the axes for the reader.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The columns that are axes of the sweep.
+    /// Returns the columns that are axes of the sweep.
     #[must_use]
     pub fn axes(&self) -> &[String] {
         &self.axes
     }
 
-    /// Whether it has no rows.
+    /// Whether the table has no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The position of a column.
+    /// Returns the position of a column.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When no column has that name.
     pub fn column(&self, name: &str) -> Result<usize, PointsError> {
         self.header.iter().position(|known| known == name).ok_or_else(|| PointsError::NoColumn {
             path: self.path.clone(),
@@ -91,7 +91,7 @@ impl PointTable {
         })
     }
 
-    /// The rows with this value in a column; numbers may be written in any way (`4` and `4.0`).
+    /// Returns the rows with this value in a column; numbers may be written in any form (`4` and `4.0`).
     ///
     /// # Errors
     /// When there is no such column, or no row with that value.
@@ -116,7 +116,7 @@ impl PointTable {
         Ok(Self { rows, ..self.clone() })
     }
 
-    /// The values of a column, each once, numbers in order.
+    /// Returns the distinct values of a column, numbers in ascending order.
     ///
     /// # Errors
     /// When there is no such column.
@@ -136,12 +136,11 @@ impl PointTable {
         Ok(values)
     }
 
-    /// The axes over which a figure averages that shows these columns: those of which rows of the same arm and
-    /// with the same values in these columns have several values. One that moves together with another is not
-    /// named beside it.
+    /// Returns the axes that a figure of these columns averages over: those with several values among rows of the same
+    /// arm with the same values in these columns. If two axes change together, only one of them is named.
     ///
     /// # Errors
-    /// When there is no such column.
+    /// When one of the columns does not exist.
     pub fn averaged(&self, shown: &[&str]) -> Result<Vec<String>, PointsError> {
         let shown = shown.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>();
         let mut known = shown?;
@@ -161,7 +160,7 @@ impl PointTable {
         Ok(averaged)
     }
 
-    /// The cells of a column as they are written.
+    /// Returns the cells of a column as they are written.
     ///
     /// # Errors
     /// When there is no such column.
@@ -170,10 +169,10 @@ impl PointTable {
         Ok(self.rows.iter().map(|row| row[at].clone()).collect())
     }
 
-    /// The numbers of a column; none where a cell is empty.
+    /// Returns the numbers of a column; `None` for empty cells.
     ///
     /// # Errors
-    /// When there is no such column, or a cell is no number.
+    /// When there is no such column, or a cell is not a number.
     pub fn numbers(&self, column: &str) -> Result<Vec<Option<f64>>, PointsError> {
         let at = self.column(column)?;
         let number = |row: &Vec<String>| {
@@ -190,7 +189,7 @@ impl PointTable {
         self.rows.iter().map(number).collect()
     }
 
-    /// Who made the points: strategies, with their predictors where there are several.
+    /// Returns the arms that made the points: strategies, with their predictors if there are several.
     #[must_use]
     pub fn arms(&self) -> Vec<String> {
         let mut arms: Vec<String> = Vec::new();
@@ -203,7 +202,7 @@ impl PointTable {
         arms
     }
 
-    /// The rows of one of [`PointTable::arms`].
+    /// Returns the rows of one of [`PointTable::arms`].
     #[must_use]
     pub fn arm(&self, arm: &str) -> Self {
         let rows = self.rows.iter().filter(|row| self.arm_of(row) == arm).cloned().collect();
@@ -216,7 +215,7 @@ impl PointTable {
     }
 }
 
-/// Who made a row of a sweep: the strategy, and what predicted and what it was simulated with where these are
+/// Returns the name of the arm that made a row of a sweep: the strategy, plus the predictor and the truth if they are
 /// not the usual ones.
 #[must_use]
 pub fn arm_name(strategy: &str, predictor: &str, truth: &str) -> String {
@@ -227,7 +226,7 @@ pub fn arm_name(strategy: &str, predictor: &str, truth: &str) -> String {
     }
 }
 
-/// The name of a column of a sweep for people, with its unit.
+/// Returns the readable name of a column of a sweep, with its unit.
 #[must_use]
 pub fn column_words(column: &str) -> String {
     match column {
@@ -240,7 +239,7 @@ pub fn column_words(column: &str) -> String {
         "power_w" => "Power (W)".to_owned(),
         "utilisation" => "Share of time GPUs are busy".to_owned(),
         "rate_scale" => "Load (times the rates of the scenario)".to_owned(),
-        // What a sweep calls its axis so is its own affair: nothing is known of what it is a part of.
+        // An axis named `load` is defined by the sweep; nothing else is known about it.
         "load" => "Load".to_owned(),
         "slo_scale" => "SLO scale".to_owned(),
         "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),

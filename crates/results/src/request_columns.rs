@@ -5,17 +5,17 @@ use igniter_model::domain::{
 };
 use igniter_model::units::Nanoseconds;
 
-/// Requests of a chunk: a table grows by whole chunks, so it is never copied, and little memory lies idle.
+/// Requests per chunk. A table grows by whole chunks, so that it is never copied and little memory is unused.
 const CHUNK: usize = 1 << 16;
 
-/// Requests of one GPU, at most 65,536 of them, in order of their end. All columns have the same length.
+/// At most 65,536 requests of one GPU, ordered by their end. All columns have the same length.
 #[derive(Debug, Clone, Default)]
 pub struct RequestChunk {
-    /// The workload's place in the scenario.
+    /// Index of the workload in the scenario.
     pub workload: Vec<i32>,
-    /// Arrival, in ns of simulated time, as all times are.
+    /// Arrival, in ns of simulated time, like all times here.
     pub arrival: Vec<i64>,
-    /// Load start; 0 where the request failed, as all that follows up to `exec_end`.
+    /// Load start; 0 if the request failed, as are the following fields up to `exec_end`.
     pub load_start: Vec<i64>,
     /// Load end.
     pub load_end: Vec<i64>,
@@ -23,15 +23,15 @@ pub struct RequestChunk {
     pub exec_start: Vec<i64>,
     /// End of the execution.
     pub exec_end: Vec<i64>,
-    /// When it was completed or failed.
+    /// Time of completion or failure.
     pub done: Vec<i64>,
-    /// The number of its batch among those of its server; 0 where it failed.
+    /// Index of the batch among those of its server; 0 if the request failed.
     pub batch: Vec<i64>,
-    /// The requests of its batch; 0 where it failed.
+    /// Number of requests in the batch; 0 if the request failed.
     pub batch_size: Vec<i32>,
-    /// Whether it was completed within the SLO.
+    /// Whether the request was completed within the SLO.
     pub ok: Vec<bool>,
-    /// What became of it, as a place in [`RequestColumns::OUTCOMES`].
+    /// Outcome, as an index into [`RequestColumns::OUTCOMES`].
     pub outcome: Vec<i8>,
 }
 
@@ -52,19 +52,19 @@ impl RequestChunk {
         }
     }
 
-    /// How many requests it holds.
+    /// Returns the number of requests.
     #[must_use]
     pub fn len(&self) -> usize {
         self.arrival.len()
     }
 
-    /// Whether it holds none.
+    /// Whether the chunk is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.arrival.is_empty()
     }
 
-    /// Whether a request of it failed, so that its stages are absent.
+    /// Whether a request of the chunk failed, so that its stages are absent.
     #[must_use]
     pub fn has_failures(&self) -> bool {
         self.outcome.iter().any(|outcome| *outcome != 0)
@@ -79,7 +79,7 @@ pub struct RequestColumns {
 }
 
 impl RequestColumns {
-    /// The names of outcomes, in the order of their codes.
+    /// Names of outcomes, in the order of their codes.
     pub const OUTCOMES: [&'static str; 4] = [
         "completed",
         Failure::Rejected.as_str(),
@@ -87,23 +87,23 @@ impl RequestColumns {
         Failure::Lost.as_str(),
     ];
 
-    /// The sink of one GPU; the workloads are those of the scenario, in order.
+    /// Creates the sink of one GPU; the workloads are those of the scenario, in order.
     #[must_use]
     pub fn new(workloads: &[Workload]) -> Self {
         let slos = workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect();
         Self { slos, chunks: Vec::new() }
     }
 
-    /// What it holds.
+    /// Returns the chunks.
     #[must_use]
     pub fn into_chunks(self) -> Vec<RequestChunk> {
         self.chunks
     }
 
-    /// The chunk for the next request.
+    /// Returns the chunk for the next request.
     fn chunk(&mut self) -> &mut RequestChunk {
         match self.chunks.last() {
-            // The first one grows, so that a short run takes little.
+            // The first chunk grows as needed, so that a short run takes little memory.
             None => self.chunks.push(RequestChunk::default()),
             Some(last) if last.len() >= CHUNK => {
                 self.chunks.push(RequestChunk::with_capacity(CHUNK))
@@ -114,7 +114,7 @@ impl RequestColumns {
     }
 }
 
-/// Simulated time ends long before 2^63 ns, which are 292 years.
+/// Converts a time to `i64`. Simulated time is far below 2^63 ns, which are 292 years.
 fn ns(time: Nanoseconds) -> i64 {
     i64::try_from(time.get()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Per-request records as a file, gathered while the run goes on.
+//! Per-request records as a file, collected during the run.
 
 mod entry;
 
@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 const HEADER: &str = "request,workload,gpu,arrival_ms,load_start_ms,load_end_ms,exec_start_ms,\
                       exec_end_ms,done_ms,latency_ms,batch,batch_size,ok,outcome\n";
 
-/// The same in Parquet, with times in ns.
+/// Columns of the Parquet file, with times in ns.
 const COLUMNS: [(&str, ColumnType); 14] = [
     ("request", ColumnType::Integer),
     ("workload", ColumnType::Text),
@@ -35,7 +35,7 @@ const COLUMNS: [(&str, ColumnType); 14] = [
     ("outcome", ColumnType::Text),
 ];
 
-/// Rows of a group in a Parquet file.
+/// Rows per group in a Parquet file.
 const GROUP: usize = 1 << 16;
 
 /// The file format of a request log.
@@ -49,10 +49,10 @@ pub enum RequestFormat {
 }
 
 impl RequestFormat {
-    /// The names of the formats.
+    /// Names of the formats.
     pub const NAMES: [&'static str; 2] = ["csv", "parquet"];
 
-    /// The format of a name.
+    /// Returns the format with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Csv, Self::Parquet]
@@ -62,7 +62,7 @@ impl RequestFormat {
             .map(|f| f.0)
     }
 
-    /// The name of the file.
+    /// Returns the name of the file.
     #[must_use]
     pub const fn file_name(self) -> &'static str {
         match self {
@@ -72,11 +72,11 @@ impl RequestFormat {
     }
 }
 
-/// The sink of one GPU. Records go to a temporary file; [`RequestLog::join`] puts those of all GPUs
-/// together in GPU order, so the result does not depend on the order in which GPUs were simulated.
+/// The sink of one GPU. Records are written to a temporary file; [`RequestLog::join`] concatenates those of all GPUs in
+/// GPU order, so that the result does not depend on the order in which GPUs were simulated.
 ///
-/// `ok` says whether the request met its SLO; `outcome` is `completed`, or why it failed (then `done` is
-/// when, and the stages are empty). Requests outside the measured window are in the file too.
+/// `ok` tells whether the request met its SLO; `outcome` is `completed` or the reason for the failure (then `done` is
+/// the time of the failure, and the stages are empty). Requests outside the measured window are included.
 #[derive(Debug)]
 pub struct RequestLog {
     gpu: GpuId,
@@ -94,8 +94,8 @@ impl RequestLog {
         Ok(Self { gpu, file, failed: None })
     }
 
-    /// Puts the logs of all GPUs, in the order given, into one file with requests numbered from 0.
-    /// `workloads` are those of the scenario, in order.
+    /// Concatenates the logs of all GPUs, in the given order, into one file with requests numbered from 0. `workloads`
+    /// are those of the scenario, in order.
     ///
     /// # Errors
     /// When one of the logs could not be written during the run, or the file cannot be written now.
@@ -210,7 +210,7 @@ fn write_parquet(
     table.finish()
 }
 
-/// The columns of a group of requests, of which the first has this number.
+/// Returns the columns of a group of requests; `first` is the number of the first request.
 fn cells(
     rows: &[LogEntry],
     first: u64,
@@ -247,7 +247,7 @@ fn slos(workloads: &[Workload]) -> Vec<Nanoseconds> {
     workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect()
 }
 
-/// Nanoseconds as a decimal number of milliseconds, without loss and without trailing zeros.
+/// Nanoseconds, formatted as a decimal number of milliseconds without loss and without trailing zeros.
 struct ExactMs(Nanoseconds);
 
 impl fmt::Display for ExactMs {

@@ -1,4 +1,4 @@
-//! A comparison for tests, made of records that can be counted by hand. The tests of pages use this file too.
+//! A comparison for tests, made of records that can be counted by hand. Tests of pages use this file too.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use igniter::domain::{
@@ -11,7 +11,7 @@ use igniter::units::{
     BatchSize, Dollars, Megahertz, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits, Watts,
 };
 
-/// Two strategies on two workloads; the second strategy serves only one of them.
+/// Returns a comparison of two strategies on two workloads; the second strategy serves only one of them.
 pub(crate) fn small_comparison() -> Comparison {
     let name = |name: &str| WorkloadName::new(name).unwrap();
     let workload = |who: &str, slo: f64| Workload {
@@ -71,7 +71,7 @@ pub(crate) fn small_comparison() -> Comparison {
     Comparison::new("small", 7, window, vec![result(&good), result(&poor)])
 }
 
-/// One request each 100 ms for each placement, done after 12.5 ms; the GPU half busy.
+/// Records one request every 100 ms for each placement, completed after 12.5 ms; the GPU is half busy.
 fn records(plan: &Plan, workloads: &[Workload], window: Window) -> Vec<GpuCollector> {
     let collect = |gpu: usize| {
         let mut sink = GpuCollector::new(GpuId::new(gpu), workloads, window);

@@ -1,31 +1,31 @@
-//! Means over seeds of a comparison whose plans were simulated several times.
+//! Means over seeds, for a comparison whose plans were simulated several times.
 
 use crate::{Comparison, short};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// The mean of a number over seeds.
+/// The mean of a metric over seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeedRow {
     /// The strategy.
     pub strategy: String,
-    /// The workload; empty for a number of the whole run.
+    /// The workload; empty for a metric of the whole run.
     pub workload: String,
-    /// Which number, as the columns of a sweep name it.
+    /// The metric, named like the columns of a sweep.
     pub metric: Cow<'static, str>,
-    /// In how many seeds it is defined.
+    /// Number of seeds in which the metric is defined.
     pub seeds: usize,
-    /// Its mean.
+    /// The mean.
     pub mean: f64,
-    /// The lower end of the confidence interval (Student's t); none with one seed.
+    /// Lower end of the confidence interval (Student's t); `None` with one seed.
     pub low: Option<f64>,
-    /// The upper end.
+    /// Upper end of the confidence interval.
     pub high: Option<f64>,
 }
 
 impl SeedRow {
-    /// The mean with its interval, as people read it.
+    /// Formats the mean with its interval for display.
     #[must_use]
     pub fn shown(&self) -> String {
         match (self.low, self.high) {
@@ -37,17 +37,17 @@ impl SeedRow {
     }
 }
 
-/// What the means are of.
+/// The rows of a table of means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeansOf {
-    /// Whole runs: a row for each strategy.
+    /// A row for each strategy, with metrics of the whole run.
     Strategies,
     /// A row for each workload of each strategy.
     Workloads,
 }
 
 impl Comparison {
-    /// With how many seeds its plans were simulated, and which, in words: `seed 7`, `3 seeds (7 to 9)`.
+    /// Describes the seeds that the plans were simulated with: `seed 7`, `3 seeds (7 to 9)`.
     #[must_use]
     pub fn seeds_in_words(&self) -> String {
         match self.seeds.iter().map(|row| row.seeds).max() {
@@ -59,7 +59,7 @@ impl Comparison {
         }
     }
 
-    /// What the tables beside means are of; nothing where there are no means.
+    /// Explains which seed the other tables belong to; `None` if there are no means.
     #[must_use]
     pub fn seeds_note(&self) -> Option<String> {
         (!self.seeds.is_empty()).then(|| {
@@ -71,10 +71,10 @@ impl Comparison {
         })
     }
 
-    /// The means as CSV, every digit, each number with columns `_low` and `_high` behind it; nothing without means.
+    /// Returns the means as CSV in full precision, each followed by columns `_low` and `_high`; `None` without means.
     ///
     /// # Panics
-    /// Never: text goes into memory.
+    /// Never: writing to memory cannot fail.
     #[must_use]
     pub fn means_csv(&self, of: MeansOf) -> Option<String> {
         let own = |row: &&SeedRow| row.workload.is_empty() == (of == MeansOf::Strategies);
@@ -138,7 +138,7 @@ impl Comparison {
     }
 }
 
-/// What a column of means is called.
+/// Returns the readable name of a column of means.
 #[must_use]
 pub fn means_words(column: &str) -> String {
     match column {

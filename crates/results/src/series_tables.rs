@@ -1,5 +1,5 @@
-//! Distributions and courses over time, back from their tables. They make up most of the bytes of a large comparison, so
-//! they are written once, as CSV.
+//! Reads distributions and time series back from their tables. They make up most of the bytes of a large comparison, so
+//! they are written only once, as CSV.
 
 use super::manifest::Manifest;
 use super::output_dir::MANIFEST;
@@ -20,7 +20,7 @@ const GPUS: [&str; 2] = [
     "strategy,gpu,start_s,end_s,power_w,utilisation,sm_utilisation_pct,clock_mhz",
 ];
 
-/// What of the details has no table that it can be read back from; all, where two strategies have the same name.
+/// Returns the details that cannot be read back from tables; all details, if two strategies have the same name.
 pub(super) fn without_tables(comparison: &Comparison, details: &Details) -> Details {
     if !is_told_apart(comparison) {
         return details.clone();
@@ -36,7 +36,7 @@ pub(super) fn without_tables(comparison: &Comparison, details: &Details) -> Deta
     }
 }
 
-/// Whether the names of strategies tell them apart.
+/// Whether the names of strategies are distinct.
 fn is_told_apart(comparison: &Comparison) -> bool {
     let mut names: Vec<&str> =
         comparison.strategies.iter().map(|result| result.strategy.as_str()).collect();
@@ -44,8 +44,8 @@ fn is_told_apart(comparison: &Comparison) -> bool {
     names.windows(2).all(|two| two[0] != two[1])
 }
 
-/// Refuses a comparison that is not as it was written, where a manifest says how that was. Cut off between two rows, or out
-/// of another run, its tables would look right.
+/// Refuses a comparison whose files differ from the hashes in the manifest, if there is one. Tables that are truncated
+/// between two rows, or are from another run, would otherwise look right.
 pub(super) fn check_intact(dir: &Path, file: &str) -> io::Result<()> {
     if is_part(dir) {
         let what = "a run was killed while its files got their names, or has not ended: run its command again";
@@ -62,7 +62,7 @@ pub(super) fn check_intact(dir: &Path, file: &str) -> io::Result<()> {
     }
 }
 
-/// Adds what stands in the tables of a folder, where the comparison does not have it: those of earlier versions do.
+/// Adds the data in the tables of a folder if the comparison lacks it; comparisons of earlier versions contain it.
 pub(super) fn read_tables(dir: &Path, comparison: &mut Comparison) -> io::Result<()> {
     let has = |details: &Details| {
         !(details.series.is_empty() && details.cdf.is_empty() && details.latency_series.is_empty())
@@ -97,7 +97,7 @@ pub(super) fn read_tables(dir: &Path, comparison: &mut Comparison) -> io::Result
     })
 }
 
-/// Reads a table: `take` gets each row, with the positions of its strategy and of whose it is among `keys`.
+/// Reads a table. `take` receives each row, with the positions of its strategy and of its owner among `keys`.
 fn read_rows<T: DeserializeOwned>(
     dir: &Path,
     [name, header]: [&str; 2],

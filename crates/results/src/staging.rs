@@ -1,4 +1,4 @@
-//! What a run has written and not finished, so that it can be taken back: on an error, and on Ctrl-C.
+//! Unfinished output of a run, so that it can be removed on an error and on Ctrl-C.
 
 use super::output_dir::MANIFEST;
 use std::fs::{File, TryLockError};
@@ -7,30 +7,30 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
-/// How the names of staging folders begin.
+/// Prefix of the names of staging folders.
 pub(super) const STAGING_PREFIX: &str = ".igniter-";
 
-/// The staging folders of this process, each with the directories that were created to hold it.
+/// The staging folders of this process, each with the directories that were created for it.
 static UNFINISHED: Mutex<Vec<(PathBuf, Vec<PathBuf>)>> = Mutex::new(Vec::new());
 
 fn unfinished() -> MutexGuard<'static, Vec<(PathBuf, Vec<PathBuf>)>> {
-    // A list of paths is in order whoever panicked while holding it.
+    // A list of paths stays valid even if a thread panicked while it held the lock.
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps [`discard_unfinished`] waiting for as long as the guard lives: short steps are done to their end.
+/// Blocks [`discard_unfinished`] while the guard lives, so that short steps can complete.
 pub(super) fn no_discarding() -> MutexGuard<'static, Vec<(PathBuf, Vec<PathBuf>)>> {
     unfinished()
 }
 
-/// Takes back everything that this process has written to output directories and not finished.
+/// Removes everything that this process has written to output directories and not finished.
 ///
-/// For a handler of Ctrl-C, which ends the process without running destructors. Files that were complete
-/// before the run stay as they were.
+/// Intended for a Ctrl-C handler, which ends the process without running destructors. Files that were complete before
+/// the run are unchanged.
 pub fn discard_unfinished() {
     for (folder, created) in unfinished().drain(..) {
-        // Other threads may still be writing: a file that comes while the folder is emptied keeps it there. Nothing better
-        // can be done about what cannot be removed.
+        // Other threads may still be writing, and a file created while the folder is emptied prevents its removal, so
+        // this is retried. Files that cannot be removed are left.
         for _ in 0..ATTEMPTS {
             match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {}
@@ -41,28 +41,27 @@ pub fn discard_unfinished() {
     }
 }
 
-/// The file in a staging folder that its process holds a lock on: the lock goes with the process, however that ends.
+/// File in a staging folder that its process holds locked. The lock is released when the process ends, for any reason.
 const LOCK: &str = ".lock";
 
-/// How often a folder is made anew that another process swept away before it was locked.
+/// Maximum number of attempts to create a folder that another process removes before it is locked.
 const ATTEMPTS: usize = 100;
 
-/// A hidden folder for files that are not complete; removed when dropped, with the directories that were
-/// created for it as far as they are empty then.
+/// A hidden folder for incomplete files. On drop it is removed, together with the directories that were created for it
+/// if they are empty.
 #[derive(Debug)]
 pub struct Staging {
     folder: Option<TempDir>,
     created: Vec<PathBuf>,
-    /// Locked as long as this process lives.
+    /// Locked while this process lives.
     _lock: Option<File>,
 }
 
 impl Staging {
-    /// Makes the folder in `parent`; `created` are the directories that were made to hold it, outermost
-    /// first.
+    /// Creates the folder in `parent`. `created` lists the directories that were made for it, outermost first.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn new(parent: &Path, created: &[PathBuf]) -> io::Result<Self> {
         sweep(parent);
         let mut attempts = 0;
@@ -81,7 +80,7 @@ impl Staging {
         }
     }
 
-    /// The folder that is being filled.
+    /// Returns the folder that is being filled.
     pub fn path(&self) -> &Path {
         self.folder.as_ref().expect("it is taken only when dropped").path()
     }
@@ -98,8 +97,8 @@ impl Drop for Staging {
     }
 }
 
-/// Locks a folder that was just made; "not found" where another process swept it away before. Where a file system has no
-/// locks, nobody can tell that the process is gone, and the folder stays then.
+/// Locks a newly created folder. The error is "not found" if another process removed the folder first. On a file system
+/// without locks nobody can tell whether the process has ended, so the folder is then never swept away.
 fn locked(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join(LOCK);
     let lock = File::create(&path)?;
@@ -111,10 +110,10 @@ fn locked(folder: &Path) -> io::Result<Option<File>> {
     if path.exists() { Ok(held.then_some(lock)) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
-/// Removes the staging folders that processes left behind which are no more: they were killed.
+/// Removes the staging folders of processes that were killed.
 fn sweep(parent: &Path) {
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    // What cannot be looked at or removed stays: it is in nobody's way.
+    // Entries that cannot be read or removed are left; they do no harm.
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_staging = name.to_str().and_then(|name| name.strip_prefix(STAGING_PREFIX));
@@ -126,14 +125,15 @@ fn sweep(parent: &Path) {
     }
 }
 
-/// Removes a staging folder whose process has ended: it has no lock, or one that nobody holds.
+/// Removes a staging folder whose process has ended: its lock file is missing or not locked.
 fn remove_if_dead(folder: &Path) {
     let path = folder.join(LOCK);
     match File::open(&path) {
-        // Held until the folder is gone: a process that is only now making it then makes another one.
+        // The lock is held until the folder is removed, so that a process that is just creating it notices and creates
+        // another one.
         Ok(lock) if lock.try_lock().is_ok() => drop(std::fs::remove_dir_all(folder)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // What is being made is empty until it has its lock, and one that gets its lock just now is not empty any more.
+            // A folder being created is empty until its lock exists; once it has the lock, it is not empty any more.
             if std::fs::remove_dir(folder).is_err() && !path.exists() {
                 let _ = std::fs::remove_dir_all(folder);
             }
@@ -142,7 +142,7 @@ fn remove_if_dead(folder: &Path) {
     }
 }
 
-/// Whether there are staging folders in a directory: of processes that work there, or were killed.
+/// Whether a directory contains staging folders, of processes that are still working or were killed.
 pub(super) fn is_staged(path: &Path) -> bool {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries
@@ -150,14 +150,14 @@ pub(super) fn is_staged(path: &Path) -> bool {
         .any(|name| name.starts_with(STAGING_PREFIX))
 }
 
-/// Whether a folder may hold a part of the results of a run: one that was killed while its files got their names, or that
-/// has not ended. It has a staging folder, and no manifest, which comes last.
+/// Whether a folder may hold only a part of the results of a run: one that was killed while it moved files to their
+/// final paths, or that is still running. Such a folder has a staging folder but no manifest, which is written last.
 #[must_use]
 pub fn is_part(path: &Path) -> bool {
     is_staged(path) && !path.join(MANIFEST).exists()
 }
 
-/// Creates a directory and its parents; notes those that did not exist, outermost first.
+/// Creates a directory and its parents; appends those that did not exist to `created`, outermost first.
 pub(super) fn create(path: &Path, created: &mut Vec<PathBuf>) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
@@ -173,8 +173,8 @@ pub(super) fn create(path: &Path, created: &mut Vec<PathBuf>) -> io::Result<()> 
     Ok(())
 }
 
-/// Removes directories that were created, innermost first, as far as they are empty: one that holds
-/// results, or that somebody else has put something into, stays.
+/// Removes created directories if they are empty, innermost first. A directory with results, or with files of others,
+/// is kept.
 pub(super) fn remove_empty(created: &[PathBuf]) {
     for path in created.iter().rev() {
         let _ = std::fs::remove_dir(path);

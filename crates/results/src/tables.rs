@@ -1,4 +1,4 @@
-//! The tables of a comparison. Figures, JSON, CSV and the report come from them alone.
+//! The tables of a comparison. Figures, JSON, CSV and the report are made from these tables alone.
 
 use super::control::{ActionRow, WindowRow};
 use crate::{Advice, Following, SeedRow, Truth, short};
@@ -24,39 +24,40 @@ pub struct PlanRow {
     pub model: ModelName,
     /// The largest batch that its server forms, in requests.
     pub batch: u32,
-    /// Its SM share, in percent.
+    /// SM share, in percent.
     pub sm_pct: f64,
-    /// Those of one GPU with the same number take turns on the same SMs; none: it has its SMs for itself.
+    /// Placements of one GPU with the same number take turns on the same SMs; `None` for a placement with SMs of its
+    /// own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_slot: Option<u32>,
     /// Predicted load, execution and feedback of a full batch, in ms.
     pub predicted_latency_ms: Option<f64>,
     /// Predicted throughput with full batches, in requests/s.
     pub predicted_throughput_rps: Option<f64>,
-    /// The whole SLO of the workload, in ms.
+    /// The full SLO of the workload, in ms.
     pub slo_ms: f64,
 }
 
-/// What arrived for one workload in the whole run.
+/// Arrivals of one workload in the whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArrivalRow {
     pub workload: WorkloadName,
-    /// The GPU whose server the clients of a closed loop send to; none for other arrivals, which are the same for all
+    /// The GPU whose server the clients of a closed loop send to; `None` for other arrivals, which are the same for all
     /// strategies.
     pub gpu: Option<usize>,
-    /// The rate that was asked for, in requests/s; none where that is a file's, or a matter of answers.
+    /// The requested rate, in requests/s; `None` where a file or the answers to clients determine it.
     pub asked_rps: Option<f64>,
-    /// How many requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Requests/s of the run.
+    /// Mean rate over the run, in requests/s.
     pub rate_rps: f64,
-    /// The coefficient of variation of the gaps between them; none with fewer than two gaps.
+    /// Coefficient of variation of the gaps between arrivals; `None` with fewer than two gaps.
     pub gap_cv: Option<f64>,
-    /// The most in a second.
+    /// Highest number of requests in one second.
     pub peak_rps: u64,
-    /// The variance of the requests in a second over their mean.
+    /// Variance of the requests per second, divided by their mean.
     pub dispersion: Option<f64>,
-    /// The longest gap, in s.
+    /// Longest gap between arrivals, in s.
     pub longest_gap_s: Option<f64>,
 }
 
@@ -65,44 +66,45 @@ pub struct ArrivalRow {
 pub struct InfeasibleRow {
     pub workload: WorkloadName,
     pub reason: String,
-    /// What would help, in words.
+    /// Suggested fix, as text.
     pub fix: Option<String>,
 }
 
-/// What one strategy planned and what became of it.
+/// The plan of one strategy and its simulated results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StrategyResult {
     pub strategy: String,
-    /// How many GPUs it uses.
+    /// Number of GPUs used.
     pub gpu_count: usize,
-    /// What they cost, in US $/h.
+    /// Cost of these GPUs, in US $/h.
     pub cost_per_hour: f64,
-    /// The number of GPUs below which no plan can be, where the strategy proves one.
+    /// Proven lower bound on the number of GPUs of any plan, if the strategy provides one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_bound: Option<usize>,
-    /// How many workloads the predictor of the plan already expects to be served too slowly, too little or not at all.
+    /// Number of workloads that the plan's own predictor already expects to be too slow, below their rate, or not
+    /// served.
     #[serde(default)]
     pub predicted_violations: usize,
-    /// Its placements, GPU by GPU.
+    /// Placements, GPU by GPU.
     pub plan: Vec<PlanRow>,
-    /// The workloads that it could not place.
+    /// Workloads that the strategy could not place.
     pub infeasible: Vec<InfeasibleRow>,
-    /// What became of each workload, in the order of the scenario.
+    /// Results of each workload, in the order of the scenario.
     pub workloads: Vec<WorkloadSummary>,
-    /// What became of each GPU, in the order of the plan.
+    /// Results of each GPU, in the order of the plan.
     pub gpus: Vec<GpuSummary>,
-    /// What a controller did and what failed, in order of taking effect.
+    /// Actions of controllers and faults, ordered by the time of taking effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<ActionRow>,
-    /// Distributions and courses over time, which are not in `summary.json`.
+    /// Distributions and time series, which are not in `summary.json`.
     #[serde(skip)]
     pub details: Details,
 }
 
-/// Distributions and courses over time.
+/// Distributions and time series.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Details {
-    /// The GPUs over time, in the order of the plan.
+    /// Time series of the GPUs, in the order of the plan.
     pub series: Vec<GpuSeries>,
     /// Latency distributions, in the order of the scenario.
     pub cdf: Vec<LatencyCdf>,
@@ -112,14 +114,14 @@ pub struct Details {
     pub batches: Vec<BatchHistogram>,
     /// Each workload in each window of its controller.
     pub adaptation: Vec<WindowRow>,
-    /// What arrived; empty until asked for.
+    /// Arrivals; empty unless requested.
     pub arrivals: Vec<ArrivalRow>,
-    /// What plans that followed each other did; none of one plan for the whole run.
+    /// Results of replanning; `None` with one plan for the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub following: Option<Following>,
 }
 
-/// The predicted latency of a workload with these placements, in ms; see [`StrategyResult::predicted_ms`].
+/// Returns the predicted latency of a workload with these placements, in ms; see [`StrategyResult::predicted_ms`].
 pub(crate) fn predicted_ms<'a>(placements: impl Iterator<Item = &'a PlanRow>) -> Option<f64> {
     let (mut sum, mut weight) = (0.0, 0.0);
     for row in placements {
@@ -131,7 +133,7 @@ pub(crate) fn predicted_ms<'a>(placements: impl Iterator<Item = &'a PlanRow>) ->
 }
 
 impl StrategyResult {
-    /// Puts a plan and its metrics into tables.
+    /// Creates the tables of a plan and its metrics.
     ///
     /// # Panics
     /// When the plan uses a GPU kind or a workload that is not among those given.
@@ -189,7 +191,7 @@ impl StrategyResult {
         }
     }
 
-    /// The same with what changed during the run beside the requests.
+    /// Adds the actions of controllers, the faults and the controller windows of the run.
     #[must_use]
     pub fn with_control(
         mut self,
@@ -206,13 +208,13 @@ impl StrategyResult {
         self
     }
 
-    /// How many workloads miss their SLO or are not served at all.
+    /// Returns the number of workloads that miss their SLO or are not served at all.
     #[must_use]
     pub fn misses(&self) -> usize {
         self.workloads.iter().filter(|workload| workload.verdict.is_miss()).count()
     }
 
-    /// The placements of one workload: one, unless the strategy split it.
+    /// Returns the placements of one workload: one, unless the strategy split it.
     pub fn placements_of<'a>(
         &'a self,
         workload: &'a WorkloadName,
@@ -220,15 +222,15 @@ impl StrategyResult {
         self.plan.iter().filter(move |row| row.workload == *workload)
     }
 
-    /// The predicted latency of a workload, in ms: the mean over its placements, weighted by their
-    /// predicted throughput. Absent when a placement has no prediction.
+    /// Returns the predicted latency of a workload, in ms: the mean over its placements, weighted by their predicted
+    /// throughput. `None` if a placement has no prediction.
     #[must_use]
     pub fn predicted_ms(&self, workload: &WorkloadName) -> Option<f64> {
         predicted_ms(self.placements_of(workload))
     }
 
-    /// Whether the batches of a workload were full, to 95 % on average: only then does the prediction for a full batch say
-    /// something of them.
+    /// Whether the batches of a workload were full, to 95 % on average. Only then does the prediction for a full batch
+    /// apply to them.
     #[must_use]
     pub fn fills_batches(&self, workload: &WorkloadSummary) -> bool {
         let sizes: Vec<f64> =
@@ -237,7 +239,7 @@ impl StrategyResult {
         workload.mean_batch.is_some_and(|mean| mean >= 0.95 * planned)
     }
 
-    /// One line that sums the strategy up.
+    /// Returns a one-line summary of the strategy.
     #[must_use]
     pub fn headline(&self) -> String {
         let plural = if self.gpu_count == 1 { "" } else { "s" };
@@ -277,32 +279,32 @@ impl From<&Infeasible> for InfeasibleRow {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     pub scenario: String,
-    /// The seed of its arrivals.
+    /// Seed of the arrivals.
     pub seed: u64,
-    /// How long it was simulated, in seconds.
+    /// Simulated time, in seconds.
     pub simulated_s: f64,
     /// The start of the measured window, in seconds.
     pub window_start_s: f64,
     /// The end of the measured window, in seconds.
     pub window_end_s: f64,
-    /// What plans were simulated with, where that is not the predictor that made them.
+    /// The truth that plans were simulated with, if it is not the predictor that made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<Truth>,
-    /// What figures and tables for papers call strategies, workloads, models and stages, by their names.
+    /// Display names, in figures and tables for papers, of strategies, workloads, models and stages, by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub display: BTreeMap<String, String>,
-    /// One entry for each strategy, in the order in which they were asked for.
+    /// One entry for each strategy, in the requested order.
     pub strategies: Vec<StrategyResult>,
-    /// Means over seeds, where plans were simulated with several; all else is of the first seed.
+    /// Means over seeds, if plans were simulated with several; everything else is from the first seed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seeds: Vec<SeedRow>,
-    /// What in the scenario makes plans by rule look worse than they are, where one of them misses an SLO.
+    /// Properties of the scenario that put rule-based plans at a disadvantage, if one of these plans misses an SLO.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advice: Vec<Advice>,
 }
 
 impl Comparison {
-    /// Puts results of one scenario side by side.
+    /// Combines the results of one scenario.
     #[must_use]
     pub fn new(scenario: &str, seed: u64, window: Window, strategies: Vec<StrategyResult>) -> Self {
         Self {
@@ -320,12 +322,12 @@ impl Comparison {
     }
 }
 
-/// A figure as files of the output directory.
+/// The files of a figure in the output directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FigureFile {
-    /// The file's path without its extension, relative to the output directory (`figures/plan`).
+    /// Path of the files without extension, relative to the output directory (`figures/plan`).
     pub stem: String,
-    /// What it shows, in one sentence for a caption.
+    /// Caption of one sentence.
     pub caption: String,
 }
 

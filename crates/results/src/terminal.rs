@@ -1,4 +1,4 @@
-//! The tables that a user sees in the terminal.
+//! Tables for the terminal.
 
 use super::control::{LOST_WAKE_UPS, failed_by_policy, failures_in_words};
 use super::tables::{Comparison, StrategyResult};
@@ -7,7 +7,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, Table};
 use igniter_sim::metrics::Verdict;
 
-/// Whether text may hold terminal colours.
+/// Whether text may contain colour codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
     /// Plain text, for files and pipes.
@@ -16,17 +16,17 @@ pub enum Colours {
     On,
 }
 
-/// Where text is shown.
+/// Properties of the text output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
-    /// Whether it has colours.
+    /// Whether colours are used.
     pub colours: Colours,
-    /// How many characters a line may have; `None` for files and pipes, which have no edge.
+    /// Maximum number of characters per line; `None` for files and pipes, which have no limit.
     pub columns: Option<usize>,
 }
 
 impl Screen {
-    /// A file or a pipe.
+    /// Output to a file or a pipe.
     pub const PLAIN: Self = Self { colours: Colours::Off, columns: None };
 }
 
@@ -37,14 +37,14 @@ const WORKLOADS: [&str; 15] = [
     "slo_violation_pct", "throughput_rps", "arrived_rps", "gap_cv", "p99_of_slo", "verdict",
 ];
 
-/// Columns that a narrow terminal does without, the least needed one first.
+/// Columns to hide on a narrow terminal, the least important one first.
 const SPARED: [usize; 10] = [13, 11, 12, 6, 10, 2, 3, 4, 7, 1];
 
-/// The columns of what arrived, which only a single strategy has: it is the same for all.
+/// Columns of arrivals. They are shown only for a single strategy, because they are the same for all.
 const ARRIVALS: [usize; 2] = [11, 12];
 
-/// The lines of a table that fit between the edges of a screen: of a table that is too wide, the columns in `spared`
-/// are left out one after the other.
+/// Returns the lines of a table that fits on a screen. If the table is too wide, the columns in `spared` are hidden one
+/// after the other.
 #[must_use]
 pub fn fitted_lines(table: &mut Table, spared: &[usize], columns: Option<usize>) -> Vec<String> {
     let lines = |table: &Table| -> Vec<String> {
@@ -64,10 +64,10 @@ pub fn fitted_lines(table: &mut Table, spared: &[usize], columns: Option<usize>)
     shown
 }
 
-/// Longest name that is shown whole.
+/// Maximum length of a name that is shown in full.
 const NAME_WIDTH: usize = 16;
 
-/// How many actions of controllers and faults are shown.
+/// Maximum number of actions of controllers and faults that are shown.
 const ACTIONS: usize = 12;
 
 const RED: &str = "\u{1b}[31m";
@@ -75,7 +75,7 @@ const GREEN: &str = "\u{1b}[32m";
 const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
-/// The tables of all strategies, one below the other, below what they were simulated with.
+/// Returns the tables of all strategies, below each other, after a note on the truth that plans were simulated with.
 #[must_use]
 pub fn comparison_text(comparison: &Comparison, screen: Screen) -> String {
     let alone = comparison.strategies.len() == 1;
@@ -85,7 +85,7 @@ pub fn comparison_text(comparison: &Comparison, screen: Screen) -> String {
     header + &parts.join("\n")
 }
 
-/// One headline and one line per workload, with what arrived if that is asked for and known.
+/// Returns one headline and one line per workload, with arrivals if they are requested and known.
 #[must_use]
 pub fn strategy_text(result: &StrategyResult, arrivals: bool, screen: Screen) -> String {
     let colours = screen.colours;
@@ -146,7 +146,7 @@ fn cell<'a>(column: &Column<WorkloadRow<'a>>, row: &WorkloadRow<'a>) -> Cell {
     })
 }
 
-/// A part of one as a bar of eight characters, in eighths of them; more than one ends in an arrow.
+/// Draws a fraction of 1 as a bar of eight characters, in eighths of a character; a fraction above 1 ends in an arrow.
 fn bar(part: f64) -> String {
     const WIDTH: usize = 8;
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -167,7 +167,7 @@ fn mark(verdict: Verdict) -> &'static str {
     }
 }
 
-/// The verdict is the last thing of its line, so colouring it moves nothing.
+/// Colours the verdict. It is the last cell of its line, so colour codes do not shift anything.
 fn coloured(line: &str, colours: Colours) -> String {
     if colours == Colours::On {
         for (verdict, colour) in

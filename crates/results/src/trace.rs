@@ -1,9 +1,9 @@
-//! A run as a trace for <https://ui.perfetto.dev> or `chrome://tracing`: what ran when, GPU by GPU.
+//! Exports a run as a trace for <https://ui.perfetto.dev> or `chrome://tracing`: what ran when, GPU by GPU.
 //!
-//! Each GPU is a process with counters for power, clock, SM share and batches that execute. Each workload of a
-//! GPU is a thread (two where the next batch is copied while one executes, more with several instances): a
-//! batch is a slice from when it left the queue to when its results were on the host, with its stages inside,
-//! and a counter tells how many requests wait. A request that fails (rejected, timed out, lost) is a mark on its GPU.
+//! Each GPU is a process with counters for power, clock, SM share and executing batches. Each workload of a GPU is a
+//! thread (two if the next batch is copied while one executes, more with several instances). A batch is a slice from
+//! when it left the queue until its results were on the host, with its stages inside; a counter shows the number of
+//! waiting requests. A request that fails (rejected, timed out, lost) is a mark on its GPU.
 
 use igniter_model::domain::{
     BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
@@ -11,15 +11,15 @@ use igniter_model::domain::{
 use igniter_model::units::Nanoseconds;
 use std::io::{self, Write};
 
-/// The sink of one GPU: keeps its batches and states, in memory.
+/// The sink of one GPU; keeps its batches and states in memory.
 #[derive(Debug, Clone)]
 pub struct TraceLog {
     gpu: GpuId,
-    /// What lies outside of this is not kept.
+    /// Events outside of this window are not kept.
     from: Nanoseconds,
     until: Nanoseconds,
     batches: Vec<TracedBatch>,
-    /// Those of all batches, in their order.
+    /// Arrivals of the requests of all batches, in the order of the batches.
     arrivals: Vec<Nanoseconds>,
     failures: Vec<FailedRequest>,
     intervals: Vec<GpuInterval>,
@@ -28,13 +28,13 @@ pub struct TraceLog {
 #[derive(Debug, Clone, Copy)]
 struct TracedBatch {
     record: BatchRecord,
-    /// Where its requests are in `arrivals`.
+    /// Index of its first request in `arrivals`.
     first: usize,
     size: usize,
 }
 
 impl TraceLog {
-    /// An empty log of what happens from one time to another.
+    /// Creates an empty log for the events between two times.
     #[must_use]
     pub fn new(gpu: GpuId, from: Nanoseconds, until: Nanoseconds) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl RecordSink for TraceLog {
         let record =
             BatchRecord { workload, gpu, batch, load_start, load_end, exec_start, exec_end, done };
         match self.batches.last_mut() {
-            // Requests of a batch come one after the other, each answered at its own time.
+            // The records of a batch follow each other; each request is answered at its own time.
             Some(last) if BatchRecord { done, ..last.record } == record => {
                 self.arrivals.push(arrival);
                 last.size += 1;
@@ -88,8 +88,8 @@ impl RecordSink for TraceLog {
     }
 }
 
-/// Writes the logs of a plan's GPUs, in order, as one trace in the JSON format of Chrome. `workloads` are
-/// those of the scenario, in order.
+/// Writes the logs of a plan's GPUs, in order, as one trace in the JSON format of Chrome. `workloads` are those of the
+/// scenario, in order.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -107,7 +107,7 @@ pub fn write_trace(
     events.out.write_all(b"\n]}\n")
 }
 
-/// The list of events, with commas between them.
+/// Writer of the list of events, which are separated by commas.
 struct Events<'a> {
     out: &'a mut dyn Write,
     first: bool,
@@ -149,7 +149,7 @@ fn write_gpu(
     log: &TraceLog,
 ) -> io::Result<()> {
     let co_location = &plan.gpus[log.gpu.index()];
-    // Perfetto hides process 0.
+    // Perfetto does not show process 0.
     let pid = log.gpu.index() + 1;
     events.name(
         "process_name",
@@ -175,7 +175,7 @@ fn write_gpu(
         let name = format!("{} {}", placement.workload, placement.model);
         queue(events, pid, &format!("{} queue", placement.workload), &batches, &log.arrivals)?;
 
-        // Slices of a thread must not overlap: each batch goes to the first thread that is free.
+        // Slices of a thread must not overlap, so each batch goes to the first free thread.
         let mut free_at: Vec<Nanoseconds> = Vec::new();
         for batch in &batches {
             let lane = free_at.iter().position(|&end| end <= batch.record.load_start);
@@ -219,7 +219,7 @@ fn counters(events: &mut Events<'_>, pid: usize, intervals: &[GpuInterval]) -> i
     Ok(())
 }
 
-/// How many requests of a workload wait for a batch.
+/// Writes a counter of the requests of a workload that wait for a batch.
 fn queue(
     events: &mut Events<'_>,
     pid: usize,
@@ -245,7 +245,7 @@ fn queue(
     Ok(())
 }
 
-/// A batch with its stages inside.
+/// Writes a batch with its stages inside.
 fn slices(
     events: &mut Events<'_>,
     pid: usize,
@@ -303,7 +303,7 @@ impl std::fmt::Display for Micros {
     }
 }
 
-/// A JSON string.
+/// Formats a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,9 +1,9 @@
-//! What plans were simulated with, where that is not the predictor that made them.
+//! The truth that plans were simulated with, if it is not the predictor that made them.
 
 use igniter_model::domain::ModelName;
 use serde::{Deserialize, Serialize};
 
-/// The predictor of the plans, and what stands for the real GPU.
+/// The predictor that made the plans, and the model that represents the real GPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
     /// The predictor that plans were made with.
@@ -15,16 +15,16 @@ pub struct Truth {
     pub prediction_errors: Vec<PredictionError>,
 }
 
-/// How far the simulated latencies of a model are from what the simulation's predictor says.
+/// Deviation of the simulated latencies of a model from the predictions of the simulation's predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictionError {
     pub model: ModelName,
-    /// Percent of the prediction, alone or with one co-runner.
+    /// Error in percent of the prediction, alone or with one co-runner.
     pub error_pct: f64,
 }
 
 impl Truth {
-    /// All of it, in one line.
+    /// Describes everything in one line.
     #[must_use]
     pub fn sentence(&self) -> String {
         let mut text = format!(

@@ -1,35 +1,35 @@
-//! What a comparison says in one line, and what to do about SLOs that are missed. The terminal, the report and the page
-//! say it in these words.
+//! The verdict of a comparison in one line, and recommendations for missed SLOs. The terminal, the report and the page
+//! use these texts.
 
 use crate::next_commands::NextCommands;
 use crate::{Comparison, StrategyResult, short};
 use igniter_sim::metrics::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// Other strategies that the line names.
+/// Maximum number of other strategies in the line.
 const OTHERS: usize = 3;
 
-/// What in a scenario makes plans by rule look worse than they are.
+/// A property of a scenario that puts rule-based plans at a disadvantage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advice {
-    /// It, and what to change.
+    /// The explanation, and the change to make.
     pub text: String,
-    /// The change, as `--set` takes it.
+    /// The change, in the syntax of `--set`.
     pub set: String,
 }
 
-/// What to do about missed SLOs.
+/// Recommendation for missed SLOs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recommendation {
-    /// A strategy of the comparison meets every SLO where the first one does not.
+    /// Use this strategy of the comparison: it meets every SLO, while the first one does not.
     Use(String),
-    /// None does: why to try a command, and the command.
+    /// No strategy meets every SLO: the reason to try a command, and the command.
     Try(String, String),
 }
 
 impl Comparison {
-    /// The strategy that does best: the fewest SLOs missed; of those that miss some, the one with the fewest late requests;
-    /// then the lowest cost, the fewest GPUs, the first.
+    /// Returns the best strategy: the one that misses the fewest SLOs. Ties are broken by the fewest late requests (if
+    /// SLOs are missed), then the lowest cost, the fewest GPUs, and their order.
     #[must_use]
     pub fn best(&self) -> Option<&StrategyResult> {
         self.strategies.iter().min_by(|a, b| {
@@ -45,8 +45,8 @@ impl Comparison {
         })
     }
 
-    /// The question and its answer in one line: which strategy meets the SLOs with how many GPUs, and what others save and
-    /// miss. Empty without a strategy.
+    /// Returns the result of the comparison in one line: which strategy meets the SLOs with how many GPUs, and what
+    /// others save and miss. Empty without a strategy.
     #[must_use]
     pub fn verdict(&self) -> String {
         let Some(best) = self.best() else { return String::new() };
@@ -83,8 +83,8 @@ impl Comparison {
         parts.join("; ") + "."
     }
 
-    /// What to do where the first strategy misses SLOs; none where it meets all. `command` is the command line of the run,
-    /// whose flags the next command keeps.
+    /// Returns a recommendation if the first strategy misses SLOs; `None` if it meets all. `command` is the command
+    /// line of the run; the recommended command keeps its flags.
     #[must_use]
     pub fn recommendation(&self, command: &[String]) -> Option<Recommendation> {
         let first = self.strategies.first().filter(|first| first.misses() > 0)?;
@@ -102,7 +102,7 @@ impl Comparison {
         }
         let again = NextCommands::of(command);
         let name = first.strategy.as_str();
-        // Its predictor called more of them met than were: that has a reason.
+        // The plan's predictor expected fewer misses than occurred; the advice explains why.
         let advice = self.advice.first().filter(|_| plans_by_rule(name));
         if let Some(advice) = advice.filter(|_| first.predicted_violations < first.misses()) {
             let others: Vec<&str> =
@@ -131,14 +131,14 @@ impl Comparison {
         })
     }
 
-    /// The workloads in the order of what a reader looks for: those that miss their SLO under some strategy, the worst
-    /// first, then the others in the order of the scenario.
+    /// Returns the workloads in the order of interest: those that miss their SLO under some strategy, the worst first,
+    /// then the others in the order of the scenario.
     #[must_use]
     pub fn misses_first(&self) -> Vec<usize> {
         let worst = |index: usize| {
             let all = self.strategies.iter().filter_map(|result| result.workloads.get(index));
             let missed = all.filter(|w| w.verdict.is_miss());
-            // One that is not served at all is worse than any that is slow.
+            // A workload that is not served at all is worse than any slow one.
             missed
                 .map(|w| w.p99_ms.map_or(f64::INFINITY, |p99| p99 / w.slo_ms))
                 .reduce(f64::max)
@@ -152,26 +152,26 @@ impl Comparison {
 }
 
 impl StrategyResult {
-    /// The highest P99 of a workload as a part of its SLO; none without a measured P99.
+    /// Returns the highest ratio of P99 to SLO of any workload; `None` without a measured P99.
     #[must_use]
     pub fn worst_p99_of_slo(&self) -> Option<f64> {
         self.p99_ratios().reduce(f64::max)
     }
 
-    /// How many workloads had no requests in the measured window.
+    /// Returns the number of workloads without requests in the measured window.
     #[must_use]
     pub fn unmeasured(&self) -> usize {
         self.workloads.iter().filter(|w| w.verdict == Verdict::NoRequests).count()
     }
 }
 
-/// Whether a strategy plans batches by a rule, and not by the queue or by simulation.
+/// Whether a strategy plans batches by a rule, instead of by a queueing model or by simulation.
 #[must_use]
 pub fn plans_by_rule(strategy: &str) -> bool {
     !matches!(strategy, "queueing" | "refined")
 }
 
-/// What another strategy saves, and what it misses.
+/// Describes what another strategy saves and misses compared with the best one.
 fn beside(other: &StrategyResult, best: &StrategyResult) -> String {
     let less = best.cost_per_hour - other.cost_per_hour;
     let resources = match other.gpu_count.cmp(&best.gpu_count) {
@@ -179,7 +179,7 @@ fn beside(other: &StrategyResult, best: &StrategyResult) -> String {
         std::cmp::Ordering::Greater => {
             format!("needs {} more", words(other.gpu_count - best.gpu_count))
         }
-        // Kinds differ in price.
+        // GPU kinds differ in price.
         std::cmp::Ordering::Equal if less.abs() > 0.005 => {
             format!("costs {:.2} $/h {}", less.abs(), if less > 0.0 { "less" } else { "more" })
         }
@@ -200,13 +200,13 @@ fn words(n: usize) -> String {
     if n == 1 { "one".to_owned() } else { n.to_string() }
 }
 
-/// A number of things, in the plural where it is not one.
+/// Returns a count with its noun, which is plural unless the count is one.
 #[must_use]
 pub fn counted(n: usize, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
-/// How many more than `from`, with the sign: `+2`, `−1`, `±0`.
+/// Returns the difference to `from` with its sign: `+2`, `−1`, `±0`.
 #[must_use]
 pub fn signed(n: usize, from: usize) -> String {
     let sign = match n.cmp(&from) {
@@ -217,7 +217,7 @@ pub fn signed(n: usize, from: usize) -> String {
     format!("{sign}{}", n.abs_diff(from))
 }
 
-/// A difference of costs in cents, with its sign.
+/// Returns a difference of costs, rounded to cents, with its sign.
 #[must_use]
 pub fn signed_cost(difference: f64) -> String {
     let sign = if difference.abs() < 0.005 {

@@ -13,7 +13,7 @@ use igniter_sim::arrivals::{
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
-/// Every process with the keys that it has beside `process`.
+/// Every process, with its keys other than `process`.
 pub(super) const PROCESSES: [(&str, &[&str]); 16] = [
     ("constant", &[]),
     ("poisson", &[]),
@@ -61,13 +61,13 @@ pub(super) const WEIBULL_CV: NumberRule = number(
     "",
     "give the standard deviation of the gaps divided by their mean, such as cv = 4 (1 is Poisson)",
 );
-/// A length of time that is not nothing.
+/// A positive length of time.
 pub(super) const LENGTH: NumberRule =
     number(Least::From(1e-6), 1e6, "s", "give a time in seconds, such as 10");
 /// A point in time.
 pub(super) const TIME: NumberRule =
     number(Least::From(0.0), 1e6, "s", "give a time since the start in seconds, such as 10");
-/// What a rate is multiplied by.
+/// A factor on a rate.
 pub(super) const FACTOR: NumberRule =
     number(Least::From(0.0), 1e6, "", "give what the rate is multiplied by, such as 3");
 pub(super) const RATIO: NumberRule = number(
@@ -90,7 +90,7 @@ pub(super) const FILE_SCALE: NumberRule = number(
     "",
     "give how many times faster than in the file requests shall arrive, such as rate_scale = 2",
 );
-/// One scenario may have so many in each workload.
+/// Maximum number of clients of one workload.
 pub(super) const MOST_CLIENTS: u32 = 1_000_000;
 pub(super) const CLIENTS: WholeRule = WholeRule {
     least: 1,
@@ -156,7 +156,7 @@ fn read_key(
     read_process(table, problems, folder).map_or(Read::Bad, |spec| Read::Given(spec, field.place))
 }
 
-/// Reads an `arrival` that must be there.
+/// Reads a required `arrival`.
 fn read_needed(
     parent: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -169,7 +169,7 @@ fn read_needed(
     arrival.given()
 }
 
-/// All words that name a process.
+/// Returns all names of processes.
 pub(super) fn words() -> Vec<&'static str> {
     PROCESSES.iter().map(|&(word, _)| word).collect()
 }
@@ -230,7 +230,7 @@ fn read_process(
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => "write one of them, in quotes".to_owned(),
             };
-            // Which other keys are right depends on the process, so they are not looked at.
+            // The valid keys depend on the process, so the others are not checked.
             let rule = KeyRule { allowed: &quoted(&words), fix: &fix };
             let _: Read<()> = process.refuse(problems, rule);
             return None;
@@ -355,7 +355,7 @@ fn read_trace(
     }))
 }
 
-/// A value that need not be there; `None` when a problem was reported.
+/// Returns an optional value; `None` when a problem was reported.
 fn some<T>(read: Read<T>) -> Option<Option<T>> {
     read.convert(|value| Some(Some(value))).or(None)
 }
@@ -412,7 +412,8 @@ fn read_closed_loop(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> O
     }))
 }
 
-/// Refuses clients that are a part of something: they wait for answers, and go by no clock but their own.
+/// Refuses a closed loop as a part of another process or with phases: its clients wait for answers, so they cannot
+/// follow another clock.
 pub(super) fn check_closed_loop(
     arrival: &Read<ArrivalSpec>,
     in_phases: bool,
@@ -429,7 +430,7 @@ pub(super) fn check_closed_loop(
     }
 }
 
-/// Reads an array of tables; every one is looked at, so that every bad one is reported.
+/// Reads an array of tables. Every element is checked, so that all bad ones are reported.
 fn read_list<T>(
     table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -481,7 +482,7 @@ fn read_path(
     Some(resolve(folder, &path.given()?))
 }
 
-/// A path of the file as seen from where the program runs.
+/// Resolves a path in the file against `folder`.
 pub(super) fn resolve(folder: &Path, path: &str) -> PathBuf {
     folder.join(path)
 }

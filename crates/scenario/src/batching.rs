@@ -1,4 +1,4 @@
-//! The `batching` tables: the default one and those of the workloads, which override it key by key.
+//! The `batching` tables: the default one, and those of workloads, which override it key by key.
 
 use super::reader::{Field, KeyNeed, KeyRule, Problems, Read, TomlTable};
 use super::rules::{Least, NumberRule, WholeRule};
@@ -62,7 +62,7 @@ const TABLE: KeyRule<'_> = KeyRule {
 };
 
 super::layer::layer! {
-    /// What one `batching` table says; absent keys say nothing.
+    /// The values of one `batching` table; absent keys leave the base unchanged.
     pub(super) struct RawBatching {
         max_queue_delay: Milliseconds,
         max_batch: BatchSize,
@@ -78,7 +78,7 @@ super::layer::layer! {
     }
 }
 
-/// The words of `triton`: releases whose batcher is known. The first of each kind stands for it in files.
+/// Values of `triton`: releases with a known batcher. Files are written with the first release of each kind.
 pub(super) const TRITON_RELEASES: [(&str, TritonRelease); 5] = [
     ("24.10", TritonRelease::Current),
     ("21.12", TritonRelease::Frozen),
@@ -87,18 +87,18 @@ pub(super) const TRITON_RELEASES: [(&str, TritonRelease); 5] = [
     ("21.09", TritonRelease::Frozen),
 ];
 
-/// The batcher of a release that `triton` may name; `None` where its rules are not known.
+/// Returns the batcher of a release that `triton` may name; `None` if its rules are not known.
 #[must_use]
 pub fn triton_release(word: &str) -> Option<TritonRelease> {
     TRITON_RELEASES.iter().find(|(known, _)| *known == word).map(|(_, release)| *release)
 }
 
-/// The words of `timeout_action`.
+/// Values of `timeout_action`.
 pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
     [("reject", TimeoutAction::Reject), ("delay", TimeoutAction::Delay)];
 
 impl RawBatching {
-    /// Reads the `batching` key of a table; an absent one says nothing.
+    /// Reads the `batching` key of a table; an absent key gives an empty table.
     pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Self {
         let mut raw = Self::silent();
         let Some(field) = parent.field("batching") else { return raw };
@@ -129,7 +129,7 @@ impl RawBatching {
         raw
     }
 
-    /// Fills the defaults in and checks the keys against each other.
+    /// Fills in the defaults and checks the keys against each other.
     pub(super) fn check(self, problems: &mut Problems<'_>) -> Option<BatchingSpec> {
         if let (Read::Given(sizes, place), Read::Given(max, _)) = (&self.preferred, &self.max_batch)
             && let Some(size) = sizes.iter().find(|size| *size > max)
@@ -163,7 +163,7 @@ fn read_preferred(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Rea
         return field.refuse(problems, PREFERRED_LIST);
     };
     let mut read = |field: &Field<'_>| PREFERRED.read_element(field, problems).given();
-    // Check every element, so that every bad one is reported.
+    // Check every element so that all bad ones are reported.
     let sizes: Vec<Option<u64>> = elements.iter().map(&mut read).collect();
     let sizes = sizes.into_iter().map(|size| size.and_then(batch)).collect();
     match sizes {

@@ -1,4 +1,4 @@
-//! Whether the GPU kinds and models that a scenario names are known.
+//! Checks that the GPU kinds and models that a scenario names are known.
 
 use super::ProfileChoice;
 use super::raw::{RawGpu, RawWorkload};
@@ -6,22 +6,22 @@ use super::reader::{KeyRule, Problems, Read, quoted};
 use super::suggest::nearest;
 use std::collections::BTreeSet;
 
-/// What is known outside of a scenario.
+/// Knowledge from outside the scenario: the available GPU kinds and models.
 pub trait Catalogue {
-    /// The models that the profile of a GPU kind describes, or why it cannot be used.
+    /// Returns the models in the profile of a GPU kind.
     ///
     /// # Errors
-    /// With the reason, as a user is to read it.
+    /// With the reason why the profile cannot be used, worded for the user.
     fn models(&self, kind: &ProfileChoice) -> Result<Vec<String>, String>;
 
-    /// The names of GPU kinds that are always there.
+    /// Returns the names of the GPU kinds that are always available.
     fn kinds(&self) -> Vec<String>;
 
-    /// Whether the profiles are those that the scenario names.
+    /// Whether the profiles are the ones that the scenario names.
     fn is_of_scenario(&self) -> bool;
 }
 
-/// Reports every GPU kind and model that is not known.
+/// Reports every unknown GPU kind and model.
 pub(super) fn check(
     gpus: &[RawGpu],
     workloads: &[RawWorkload],
@@ -37,7 +37,7 @@ pub(super) fn check(
         };
         match catalogue.models(choice) {
             Ok(known) => models.extend(known),
-            // Whoever loads the profile of the command line reports it.
+            // A bad profile from the command line is reported by the code that loads it.
             Err(_) if !catalogue.is_of_scenario() => all_known = false,
             Err(what) => {
                 all_known = false;

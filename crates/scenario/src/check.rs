@@ -1,4 +1,4 @@
-//! Raw → checked: defaults filled in, and values compared with each other.
+//! Turns a raw scenario into a checked one: fills in defaults and compares values with each other.
 
 use super::arrival::{CLIENTS, FILE_SCALE, MOST_CLIENTS, check_closed_loop};
 use super::disk::Disk;
@@ -22,7 +22,7 @@ const OTHER_KIND: KeyRule<'_> = KeyRule {
     fix: "remove one of them: a plan uses as many GPUs of a kind as it needs",
 };
 
-/// Checks what the keys say together. `None` exactly when a problem was noted, here or by the reader.
+/// Checks the keys against each other. Returns `None` exactly when a problem was reported, here or by the reader.
 pub(super) fn check(
     raw: RawScenario,
     problems: &mut Problems<'_>,
@@ -43,7 +43,7 @@ pub(super) fn check(
         check_scaled(arrival, &raw.rate_scale, problems);
     }
     check_unique(&raw.workloads, problems);
-    // Reported here even when every workload overrides what is wrong with it.
+    // Reported here even if every workload overrides the faulty keys.
     let batching_is_sound = raw.batching.clone().check(problems).is_some();
     let (engine, server) = raw.engine;
     let server_is_sound = server.clone().check().is_some();
@@ -67,7 +67,7 @@ pub(super) fn check(
                 .map(|arrival| with_phases(arrival, &raw.phases).scaled(rate_scale));
             let rate = match workload.rate {
                 Read::Given(RawRate::OfTrace, place) => {
-                    // The files of arrivals are scaled already.
+                    // Arrivals from files are already scaled.
                     let of = arrival.as_ref().zip(duration);
                     of.and_then(|(arrival, end)| rate_of_file(arrival, end, &place, disk, problems))
                 }
@@ -107,7 +107,7 @@ pub(super) fn check(
             }
         })
         .collect();
-    // Only where all workloads are sound are their names known.
+    // The names of all workloads are known only if every workload is valid.
     let workloads: Option<Vec<ScenarioWorkload>> = workloads.into_iter().collect();
     let names = workloads.as_ref().map(|all| all.iter().map(|w| &w.workload.name).collect());
     let control = raw.control.check(duration, names, problems);
@@ -138,10 +138,10 @@ pub(super) fn check(
     })
 }
 
-/// Arrivals as they are in the phases of the scenario.
+/// Applies the phases of the scenario to arrivals.
 ///
-/// Where the phases only change rates, the process stays one and the same and runs on a clock that goes faster or
-/// slower; else each phase has a process of its own.
+/// If the phases only change rates, a single process runs on a clock that goes faster or slower. Otherwise each phase
+/// has its own process.
 fn with_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
     if phases.is_empty() {
         return arrival;
@@ -159,7 +159,7 @@ fn with_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
     ArrivalSpec::Phases { phases: phases.collect() }
 }
 
-/// The mean rate of the file that arrivals come from, over the run.
+/// Returns the mean rate, over the run, of the file that arrivals are read from.
 fn rate_of_file(
     arrival: &ArrivalSpec,
     end: Nanoseconds,
@@ -191,7 +191,7 @@ fn rate_of_file(
     None
 }
 
-/// The SLO of a workload and, where it is a multiple of the solo latency, that.
+/// Returns the SLO of a workload in ms and, if it was given as a multiple of the solo latency, that multiple.
 fn check_slo(
     slo: Read<RawSlo>,
     scale: &Read<f64>,
@@ -201,7 +201,7 @@ fn check_slo(
         Read::Given(RawSlo::XSolo(factor), place) => {
             let factor = Read::Given(factor, place);
             let factor = scaled(factor, scale, &raw::SLO_X_SOLO, |factor| factor, problems);
-            // How many milliseconds that is, is known with the GPU.
+            // The value in milliseconds is known only together with the GPU.
             (factor.and(Milliseconds::new(raw::SLO.most).ok()), factor)
         }
         slo => {
@@ -215,7 +215,7 @@ fn check_slo(
     }
 }
 
-/// A number times the scale of the whole scenario, which must not lead out of the range of its key.
+/// Multiplies a number by the scale of the whole scenario. The result must stay within the range of its key.
 fn scaled<T>(
     number: Read<T>,
     scale: &Read<f64>,
@@ -246,7 +246,7 @@ fn as_given<T>(read: &Read<T>) -> Option<&T> {
     }
 }
 
-/// Numbers of arrivals' own that the scale of the whole scenario multiplies must not be led out of their ranges.
+/// Checks that the numbers inside arrivals stay within their ranges when multiplied by the scale of the whole scenario.
 fn check_scaled(arrival: &ArrivalSpec, scale: &Read<f64>, problems: &mut Problems<'_>) {
     let Read::Given(factor, scaled_at) = scale else { return };
     for part in arrival.parts() {
@@ -261,7 +261,7 @@ fn check_scaled(arrival: &ArrivalSpec, scale: &Read<f64>, problems: &mut Problem
             ("rate_scale of a file", *rate_scale, FILE_SCALE.allowed())
         }
         ArrivalSpec::ClosedLoop(ClosedLoopSpec { clients, .. }) => {
-            // Less than one client is one.
+            // Less than one client counts as one client.
             if (f64::from(*clients) * factor).round() <= f64::from(MOST_CLIENTS) {
                 return;
             }
@@ -275,7 +275,8 @@ fn check_scaled(arrival: &ArrivalSpec, scale: &Read<f64>, problems: &mut Problem
     problems.add(scaled_at, what, rule);
 }
 
-/// The names of the workloads that a `[[workload]]` stands for: its own, or with `count` that and a number.
+/// Returns the names of the workloads that a `[[workload]]` stands for: its own name or, with `count`, that name with
+/// numbers.
 fn names(
     name: Read<WorkloadName>,
     count: &Read<u64>,
@@ -299,7 +300,7 @@ fn names(
     })
 }
 
-/// The statistics must have something left to look at.
+/// Checks that time is left to measure after warm-up and cool-down are cut off.
 fn check_times(
     duration: Read<Nanoseconds>,
     warmup: Read<Nanoseconds>,

@@ -1,4 +1,4 @@
-//! `[controller]` and `[[fault]]`.
+//! The `[controller]` and `[[fault]]` tables.
 
 use super::reader::{Field, FilePlace, KeyNeed, KeyRule, Problems, Read, TomlTable};
 use super::rules::{Least, NumberRule, WholeRule};
@@ -75,7 +75,7 @@ const KINDS: [(&str, FaultKindName); 3] = [
     ("gslice", FaultKindName::Gslice),
 ];
 
-/// The words of `oversubscription`.
+/// Values of `oversubscription`.
 pub(super) const OVERSUBSCRIPTIONS: [(&str, Oversubscription); 2] =
     [("scale", Oversubscription::Scale), ("overlap", Oversubscription::Overlap)];
 
@@ -92,7 +92,7 @@ const STRUCK: [(&str, Struck); 3] = [
     ("workload-crashes", Struck::WorkloadCrashes),
 ];
 
-/// A fault with the places of the keys that refer to the rest of the file.
+/// A fault, with the places of the keys that refer to the rest of the file.
 #[derive(Debug)]
 pub(super) struct RawFault {
     fault: Option<Fault>,
@@ -100,7 +100,7 @@ pub(super) struct RawFault {
     workload: Read<WorkloadName>,
 }
 
-/// Both parts as they were written.
+/// Both tables as they were written.
 #[derive(Debug)]
 pub(super) struct RawControl {
     controller: Option<ControllerSpec>,
@@ -112,7 +112,7 @@ impl RawControl {
         Self { controller: read_controller(top, problems), faults: read_faults(top, problems) }
     }
 
-    /// Compares faults with the rest of the scenario, as far as that is known.
+    /// Compares faults with the rest of the scenario, as far as it is known.
     pub(super) fn check(
         self,
         duration: Option<Nanoseconds>,
@@ -205,7 +205,7 @@ fn read_faults(top: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<V
             None
         }
     };
-    // Check every element, so that every bad one is reported.
+    // Check every element so that all bad ones are reported.
     let faults: Vec<Option<RawFault>> = elements.iter().map(&mut read).collect();
     faults.into_iter().collect()
 }
@@ -250,7 +250,7 @@ fn read_fault(mut table: TomlTable<'_>, problems: &mut Problems<'_>) -> RawFault
     RawFault { fault, at, workload }
 }
 
-/// A GPU by its number or by a workload: exactly one of them.
+/// Reads the GPU of a fault, given by its number or by a workload: exactly one of them.
 fn faulty_gpu(
     t: &mut TomlTable<'_>,
     workload: &Read<WorkloadName>,

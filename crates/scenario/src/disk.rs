@@ -1,19 +1,20 @@
-//! What a scenario asks of the disk.
+//! Disk access that checking a scenario needs.
 
 use igniter_model::units::Nanoseconds;
 use igniter_sim::arrivals::{TraceFacts, TraceSpec};
 use std::path::Path;
 
-/// Where the files are that a scenario names.
+/// Access to the files that a scenario names.
 pub(super) trait Disk {
-    /// Whether there is a file.
+    /// Whether a file exists at this path.
     fn is_file(&self, path: &Path) -> bool;
 
-    /// The mean rate of a trace in a run of this length, in requests per second, or why there is none.
+    /// Returns the mean rate of a trace in a run that lasts until `end`, in requests per second, or the reason why
+    /// there is none.
     fn trace_rate(&self, trace: &TraceSpec, end: Nanoseconds) -> Result<f64, String>;
 }
 
-/// The real one.
+/// The real disk.
 #[derive(Debug)]
 pub(super) struct RealDisk;
 
@@ -28,7 +29,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// None: every file is taken to be there, and none can be read.
+/// No disk: every file is assumed to exist, and none can be read.
 #[derive(Debug)]
 pub(super) struct NoDisk;
 

@@ -1,4 +1,4 @@
-//! The `[display]` table: what figures and tables call things.
+//! The `[display]` table: display names for figures and tables.
 
 use super::reader::{KeyRule, Problems, Read, TomlTable};
 use igniter_model::domain::is_name;
@@ -13,7 +13,7 @@ const NAME: KeyRule<'_> = KeyRule {
     fix: "write what figures shall call it, such as gpulets = \"gpu-lets\"",
 };
 
-/// Reads the table; what is called something is a strategy, a workload, a model or a stage, by its name.
+/// Reads the table. Its keys are names of strategies, workloads, models or stages.
 pub(super) fn read(
     parent: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,

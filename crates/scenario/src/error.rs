@@ -1,4 +1,4 @@
-//! What can be wrong with a scenario file, said so that the user can correct it.
+//! Errors in scenario files, worded so that the user can correct them.
 
 use super::shipped_scenarios;
 use igniter_model::input::toml_keys::{Problem, listing};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// The file is not there, or may not be read.
+    /// The file does not exist or cannot be read.
     #[error(
         "{path}: cannot read the scenario file: {source}; allowed: a readable TOML file; \
          fix: check the path and its permissions, or name one that the program carries: {shipped}",
@@ -45,13 +45,13 @@ pub enum ScenarioError {
         /// The first offending byte, from 0.
         offset: usize,
     },
-    /// A value was to be set where there is no place for it.
+    /// A value was set at a path that does not exist.
     #[error(
         "{path}: cannot set {field}: {what}; allowed: {allowed}; fix: correct the path of the field",
         path = path.display()
     )]
     NoSuchField { path: PathBuf, field: String, what: String, allowed: String },
-    /// The text is no valid scenario: everything that is wrong with it.
+    /// The text is not a valid scenario; holds every problem in it.
     #[error("{}", listing(path, problems))]
     Invalid {
         path: PathBuf,

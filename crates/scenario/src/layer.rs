@@ -1,6 +1,6 @@
-//! Tables of which one overrides another key by key.
+//! Tables where one overrides another key by key.
 
-/// A struct of what was read for each key.
+/// Defines a struct that holds the value read for each key.
 macro_rules! layer {
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($key:ident: $value:ty,)+ }) => {
         $(#[$doc])*
@@ -10,12 +10,12 @@ macro_rules! layer {
         }
 
         impl $name {
-            /// A table without keys.
+            /// Creates a table without keys.
             $vis fn silent() -> Self {
                 Self { $($key: Read::Absent,)+ }
             }
 
-            /// This table on top of another one.
+            /// Lays this table over `base`.
             $vis fn overriding(self, base: Self) -> Self {
                 Self { $($key: self.$key.overriding(base.$key),)+ }
             }

@@ -1,9 +1,9 @@
-//! Scenario files: workloads, GPUs, times and options, as a checked value made from TOML.
+//! Scenario files: workloads, GPUs, times and options, read from TOML into a checked value.
 //!
-//! A scenario names the workloads with their arrivals, the GPU kind, the simulated time and the seed.
-//! The way from text to [`Scenario`] has two steps: every key is read and checked on its own, then
-//! values are compared with each other. All problems of a file are reported together, each with its
-//! line, key path, given value, allowed range and fix; an unknown key is a problem too.
+//! A scenario names the workloads with their arrivals, the GPU kind, the simulated time and the seed. Text becomes a
+//! [`Scenario`] in two steps: first each key is read and checked on its own, then values are compared with each other.
+//! All problems of a file are reported together, each with its line, key path, given value, allowed range and fix. An
+//! unknown key is a problem too.
 //!
 //! `docs/scenarios.md` lists every key with its range and its default; `igniter schema` prints them as a JSON
 //! Schema.
@@ -82,51 +82,51 @@ use toml::de::DeTable;
 /// A checked scenario with all defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
-    /// Its name, fit for a folder or a table.
+    /// Name, valid as the name of a folder or a table.
     pub name: String,
     /// The seed from which all random streams of a run are derived.
     pub seed: u64,
-    /// How long requests arrive, in simulated time.
+    /// Simulated time during which requests arrive.
     pub duration: Nanoseconds,
-    /// How much is cut from the statistics at the start.
+    /// Time excluded from the statistics at the start.
     pub warmup: Nanoseconds,
-    /// How much is cut from the statistics at the end. `warmup + cooldown < duration`.
+    /// Time excluded from the statistics at the end. `warmup + cooldown < duration`.
     pub cooldown: Nanoseconds,
-    /// How latencies are remembered.
+    /// Method by which latencies are recorded for percentiles.
     pub percentiles: Percentiles,
-    /// The kinds of GPU that a plan may use, as many of each as it needs: at least one.
+    /// GPU kinds that a plan may use, each without a limit on the number of GPUs; at least one.
     pub gpus: Vec<ScenarioGpu>,
-    /// How the engine models a GPU.
+    /// Options of the engine's GPU model.
     pub engine: EngineSpec,
-    /// Who changes shares and batch sizes while a run goes on, and what fails.
+    /// The controller that changes shares and batch sizes during a run, and the injected faults.
     pub control: Control,
-    /// What is asked of planners.
+    /// Options for the planners.
     pub plan: PlanOptions,
-    /// How plans follow load; `None`: one plan for the whole run.
+    /// Options for replanning as load changes; `None` means one plan for the whole run.
     pub replan: Option<ReplanSpec>,
-    /// How far the simulated GPU is off its predictor, drawn from the seed.
+    /// Error of the predictor relative to the simulated GPU, drawn from the seed.
     pub prediction_error: Option<ErrorDraw>,
-    /// What figures and tables call strategies, workloads, models and stages, by their names.
+    /// Display names, in figures and tables, of strategies, workloads, models and stages, by their names.
     pub display: BTreeMap<String, String>,
-    /// What is to be served: at least one workload, their names unique.
+    /// Workloads to serve: at least one, with unique names.
     pub workloads: Vec<ScenarioWorkload>,
 }
 
 /// A kind of GPU of a scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioGpu {
-    /// Which profile describes it.
+    /// The profile that describes the kind.
     pub profile: ProfileChoice,
-    /// A price in place of the profile's own.
+    /// Price that replaces the one of the profile.
     pub price_per_hour: Option<Dollars>,
 }
 
-/// How a scenario names a profile.
+/// The way in which a scenario names a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProfileChoice {
     /// By the name of its GPU kind: a folder of `profiles/`.
     Kind(GpuKindName),
-    /// By a path, as seen from where the program runs.
+    /// By a path, relative to the program's working directory.
     Path(PathBuf),
 }
 
@@ -135,19 +135,19 @@ pub enum ProfileChoice {
 pub struct ScenarioWorkload {
     /// Model, SLO and rate.
     pub workload: Workload,
-    /// The SLO as a multiple of the solo latency, where it was given so. The SLO in `workload` is then an hour until a
-    /// `igniter::run::Study`, which knows the GPU, puts the right one there and removes this.
+    /// The SLO as a multiple of the solo latency, if it was given that way. The SLO in `workload` is then a placeholder
+    /// of one hour until `igniter::run::Study`, which knows the GPU, sets the real one and clears this field.
     pub slo_x_solo: Option<f64>,
-    /// How its requests arrive. The path of a trace is as seen from where the program runs.
+    /// Arrival process of its requests. The path of a trace is relative to the program's working directory.
     pub arrival: ArrivalSpec,
-    /// How its server forms batches.
+    /// Batching options of its server.
     pub batching: BatchingSpec,
-    /// What its server costs beside what the predictor says.
+    /// Server overheads beyond the predictor's values.
     pub server: ServerSpec,
 }
 
-/// The defaults of a scenario that no other type has; those of the engine and of the batcher are in
-/// [`EngineSpec`] and [`BatchingSpec`].
+/// Scenario defaults that no other type holds; those of the engine and of the batcher are in [`EngineSpec`] and
+/// [`BatchingSpec`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Defaults {
     /// `seed`
@@ -178,7 +178,7 @@ impl Default for Defaults {
 }
 
 impl Scenario {
-    /// The workloads as the engine takes them.
+    /// Returns the workloads in the form that the engine takes.
     #[must_use]
     pub fn sim_workloads(&self) -> Vec<SimWorkload> {
         let of = |entry: &ScenarioWorkload| SimWorkload {
@@ -190,26 +190,26 @@ impl Scenario {
         self.workloads.iter().map(of).collect()
     }
 
-    /// Reads and checks a scenario file. Traces that it names must exist.
+    /// Reads and checks a scenario file. The traces that it names must exist.
     ///
     /// # Errors
-    /// When the file cannot be read as text, or with everything that is wrong in it.
+    /// When the file cannot be read as text, or with every problem in it.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         Document::load(path)?.scenario()
     }
 
-    /// Checks the text of a scenario. `file` names it in messages, gives its default name, and its
-    /// folder is where relative paths in the text start; nothing is read from disk, so `extends` is refused
-    /// (that is for [`Document::load`]).
+    /// Checks the text of a scenario. `file` names it in messages and gives its default name; relative paths in the
+    /// text start at the folder of `file`. Nothing is read from disk, so `extends` is refused (use [`Document::load`]
+    /// for that).
     ///
     /// # Errors
-    /// With everything that is wrong in the text.
+    /// With every problem in the text.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ScenarioError> {
         let folder = file.parent().unwrap_or(Path::new(""));
         Self::checked(Problems::new(text), text, (file, folder), (&disk::NoDisk, None))
     }
 
-    /// Checks a text; `file` names it, and relative paths start at the folder beside it.
+    /// Checks a text. `file` names it; relative paths start at `folder`.
     fn checked(
         mut problems: Problems<'_>,
         text: &str,
@@ -237,23 +237,23 @@ impl Scenario {
             .ok_or_else(|| invalid(problems))
     }
 
-    /// The resolved scenario: canonical TOML with every default written out.
+    /// Returns the resolved scenario: canonical TOML with every default written out.
     ///
-    /// Parsed again with a `file` that has no folder, it gives an equal scenario. Paths are written as
-    /// seen from where the program runs, which is what such a `file` means.
+    /// Parsing it again with a `file` that has no folder gives an equal scenario, because paths are written relative to
+    /// the program's working directory.
     #[must_use]
     pub fn to_toml(&self) -> String {
         write::to_toml(self)
     }
 }
 
-/// A sweep file in the place of a scenario: what it lacks of a scenario is beside the point.
+/// Reported when a sweep file is given instead of a scenario; the keys that it lacks are then not reported.
 const SWEEP: reader::KeyRule<'_> = reader::KeyRule {
     allowed: "a scenario file",
     fix: "run it with `igniter sweep`, or name the scenario that its key `scenario` names",
 };
 
-/// Whether a name is fit for a folder or a table.
+/// Whether a name is valid as the name of a folder or a table.
 fn is_scenario_name(name: &str) -> bool {
     igniter_model::domain::is_name(name)
         && !name.contains(['/', '\\'])
@@ -261,7 +261,7 @@ fn is_scenario_name(name: &str) -> bool {
         && name != ".."
 }
 
-/// The file's name without its extension, as far as that is a scenario name.
+/// Returns the file name without its extension if it is a valid scenario name, and "scenario" otherwise.
 fn default_name(file: &Path) -> String {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     stem.filter(|name| is_scenario_name(name)).unwrap_or_else(|| "scenario".to_owned())

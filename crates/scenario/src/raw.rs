@@ -1,4 +1,4 @@
-//! The raw scenario: every key read and checked on its own, nothing compared with anything else.
+//! The raw scenario: every key is read and checked on its own; nothing is compared with anything else.
 
 use super::batching::RawBatching;
 use super::control::RawControl;
@@ -134,7 +134,7 @@ pub(super) struct RawScenario {
     pub(super) cooldown: Read<Nanoseconds>,
     pub(super) percentiles: Read<Percentiles>,
     pub(super) gpus: Vec<RawGpu>,
-    /// The engine, and what holds for servers that say nothing else.
+    /// The engine, and the defaults for servers without values of their own.
     pub(super) engine: (Option<EngineSpec>, RawServer),
     pub(super) control: RawControl,
     pub(super) plan: Option<PlanOptions>,
@@ -157,7 +157,7 @@ pub(super) struct RawGpu {
     pub(super) price_per_hour: Read<Dollars>,
 }
 
-/// One `[[phase]]`, of which only good ones are kept.
+/// One `[[phase]]`; only valid ones are kept.
 #[derive(Debug)]
 pub(super) struct RawPhase {
     pub(super) duration: Nanoseconds,
@@ -179,11 +179,11 @@ pub(super) enum RawSlo {
 pub(super) enum RawRate {
     /// In requests per second.
     Given(f64),
-    /// That of the file that the arrivals come from.
+    /// The mean rate of the file that the arrivals are read from.
     OfTrace,
 }
 
-/// The word for that.
+/// Value of `rate_rps` for [`RawRate::OfTrace`].
 const RATE_OF_TRACE: &str = "trace";
 
 /// One `[[workload]]` as it was written.
@@ -199,7 +199,7 @@ pub(super) struct RawWorkload {
     pub(super) server: RawServer,
 }
 
-/// Reads the whole file; `folder` is where relative paths start.
+/// Reads the whole file. Relative paths start at `folder`.
 pub(super) fn read(
     mut table: TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -247,7 +247,7 @@ pub(super) fn read(
     raw
 }
 
-/// The tables of a `[[key]]`, of which there must be at least one.
+/// Returns the tables of a `[[key]]`, of which there must be at least one.
 fn tables<'a>(
     parent: &mut TomlTable<'a>,
     problems: &mut Problems<'_>,
@@ -338,7 +338,7 @@ fn read_workload(
     raw
 }
 
-/// The rate of a workload, or the word for that of its trace.
+/// Reads the rate of a workload, or the word for the rate of its trace.
 fn read_rate(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawRate> {
     let allowed = format!("{}, or \"{RATE_OF_TRACE}\"", RATE.allowed());
     let rule = KeyRule { allowed: &allowed, fix: RATE.fix };
@@ -350,7 +350,7 @@ fn read_rate(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawRate
     })
 }
 
-/// The SLO of a workload, in the one or the other way.
+/// Reads the SLO of a workload, given in ms or as a multiple of the solo latency.
 fn read_slo(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawSlo> {
     let ms = SLO.read(t, problems, "slo_ms", KeyNeed::Optional);
     let x_solo = SLO_X_SOLO.read(t, problems, "slo_x_solo", KeyNeed::Optional);
@@ -370,22 +370,22 @@ fn read_slo(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawSlo> 
     }
 }
 
-/// The words of `percentiles`.
+/// Values of `percentiles`.
 pub(super) const PERCENTILES: [(&str, Percentiles); 2] =
     [("exact", Percentiles::Exact), ("histogram", Percentiles::Histogram)];
 
-/// The words of `interference`.
+/// Values of `interference`.
 pub(super) const INTERFERENCES: [(&str, Interference); 3] = [
     ("dynamic", Interference::Dynamic),
     ("static", Interference::Static),
     ("none", Interference::None),
 ];
 
-/// The words of `service`.
+/// Values of `service`.
 pub(super) const SERVICES: [(&str, ServiceTime); 2] =
     [("deterministic", ServiceTime::Deterministic), ("exponential", ServiceTime::Exponential)];
 
-/// The words of `pcie`.
+/// Values of `pcie`.
 pub(super) const LINKS: [(&str, PcieLink); 2] =
     [("private", PcieLink::Private), ("shared", PcieLink::Shared)];
 

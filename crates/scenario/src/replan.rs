@@ -1,4 +1,4 @@
-//! The `[replan]` table: plans that follow load.
+//! The `[replan]` table: plans that follow the load.
 
 use super::ScenarioWorkload;
 use super::reader::{FilePlace, KeyNeed, KeyRule, Problems, Read, SeenKind, TomlTable};
@@ -94,7 +94,7 @@ const TARGET: NumberRule = NumberRule {
     unit: "%",
     fix: "give which part of a replica's throughput is aimed at, or \"slo\" for the highest rate that keeps its SLO",
 };
-/// The word of `target_pct`.
+/// Value of `target_pct` that stands for the highest rate within the SLO.
 const TARGET_SLO: &str = "slo";
 const AT_PEAK: WholeRule = WholeRule {
     least: 1,
@@ -142,11 +142,11 @@ const KINDS: [(&str, ForecastKindName); 4] = [
 ];
 const STATISTICS: [(&str, Statistic); 2] = [("max", Statistic::Max), ("mean", Statistic::Mean)];
 
-/// The length of a day and the number of epochs where nothing is said.
+/// Default length of a day and number of epochs.
 const DEFAULT_DAY_S: f64 = 86_400.0;
 const DEFAULT_EPOCHS: u32 = 3;
 
-/// The table with the places of the keys that are compared with others.
+/// The table, with the places of the keys that are compared with others.
 #[derive(Debug)]
 pub(super) struct RawReplan {
     spec: ReplanSpec,
@@ -156,7 +156,7 @@ pub(super) struct RawReplan {
     handover: FilePlace,
 }
 
-/// Reads the table; absent means one plan for the whole run.
+/// Reads the table; if it is absent, one plan is used for the whole run.
 pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawReplan> {
     use KeyNeed::Optional;
     let default = ReplanSpec::default();
@@ -208,7 +208,7 @@ pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> R
     }
 }
 
-/// The place of a key, or where it would stand.
+/// Returns the place of a key, or the place where it would be.
 fn at<T>(read: &Read<T>, table: &FilePlace, key: &str) -> FilePlace {
     match read {
         Read::Given(_, place) => place.clone(),
@@ -329,7 +329,7 @@ fn read_replicas(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Opt
     })
 }
 
-/// What the table is compared with, as far as that is known.
+/// The parts of the scenario that the table is compared with, as far as they are known.
 pub(super) struct ReplanContext<'a> {
     pub duration: Option<Nanoseconds>,
     pub control: Option<&'a Control>,
@@ -337,8 +337,7 @@ pub(super) struct ReplanContext<'a> {
     pub workloads: Option<&'a [ScenarioWorkload]>,
 }
 
-/// Compares the table with the rest of the scenario, and notes what does not go together. `None` where the table itself
-/// is bad.
+/// Compares the table with the rest of the scenario and reports conflicts. Returns `None` if the table itself is bad.
 pub(super) fn check(
     raw: Read<RawReplan>,
     rest: &ReplanContext<'_>,

@@ -1,7 +1,7 @@
 //! The JSON Schema of scenario files, for editors.
 //!
-//! The reader itself makes it: while it reads small probe files, it notes every key that it reads, with the
-//! rule of that key. So the schema cannot have other keys or ranges than the reader.
+//! The schema is derived from the reader itself: while it reads small probe files, it records every key that it reads,
+//! with the rule of that key. So the schema cannot have other keys or ranges than the reader.
 
 use super::arrival;
 use super::reader::{FilePlace, Problems, SeenKey, SeenKind, TomlTable};
@@ -18,10 +18,11 @@ const FAULTS: [&str; 3] = [
     "kind = 'workload-crashes', workload = 'a'",
 ];
 
-/// A table of the scenario: its name, its word if it has one, and its keys in the order of the reader.
+/// The tables of a scenario. The map key is the table's name, with its word if it has one; the keys of a table are in
+/// the order of the reader.
 type Tables = BTreeMap<String, Vec<SeenKey>>;
 
-/// The JSON Schema (draft 2020-12) of a scenario file.
+/// Returns the JSON Schema (draft 2020-12) of a scenario file.
 #[must_use]
 pub fn json_schema() -> Value {
     let tables = tables();
@@ -29,7 +30,7 @@ pub fn json_schema() -> Value {
     let mut choices: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for (name, keys) in &tables {
         match name.split_once(':') {
-            // A table with a word has a definition for each of its words.
+            // A table that depends on a word has a definition for each word.
             Some((table, word)) => choices.entry(table).or_default().push(object(keys, Some(word))),
             None => {
                 definitions.insert(definition_name(name), object(keys, None));
@@ -48,7 +49,8 @@ pub fn json_schema() -> Value {
     })
 }
 
-/// Every key of a scenario file as `table.key` with what it allows and what to do about it, in the order of the reader.
+/// Returns every key of a scenario file as `table.key`, with its allowed values and its fix, in the order of the
+/// reader.
 #[must_use]
 pub fn keys() -> Vec<(String, String)> {
     let mut all = Vec::new();
@@ -69,7 +71,7 @@ fn definition_name(table: &str) -> String {
     table.replace('.', "_")
 }
 
-/// The keys that the reader reads, by table.
+/// Returns the keys that the reader reads, by table.
 fn tables() -> Tables {
     let mut tables = Tables::new();
     let mut probe = |text: &str, words: &[(&str, &str)]| {
@@ -82,7 +84,7 @@ fn tables() -> Tables {
             let word = words.iter().find(|(name, _)| *name == table).map(|(_, word)| *word);
             let name = word.map_or(table.clone(), |word| format!("{table}:{word}"));
             let keys = tables.entry(name).or_default();
-            // A key may be read in two steps; the second has the full rule.
+            // A key may be read in two steps; only the second has the full rule.
             match keys.iter_mut().find(|known| known.key == seen.key) {
                 Some(known) => known.merge(seen),
                 None => keys.push(seen),
@@ -107,11 +109,11 @@ fn tables() -> Tables {
     tables
 }
 
-/// The name of a table, whichever way leads to it.
+/// Returns the name of a table, independent of the path that leads to it.
 fn table_name(path: &str) -> String {
     let mut parts: Vec<&str> =
         path.split('.').map(|part| part.split('[').next().unwrap_or_default()).collect();
-    // Arrivals and batching are the same wherever they stand.
+    // Arrivals and batching have the same keys wherever they occur.
     if let Some(at) = parts.iter().rposition(|part| ["arrival", "gaps", "batching"].contains(part))
     {
         parts.drain(..at);
@@ -137,7 +139,8 @@ fn object(keys: &[SeenKey], word: Option<&str>) -> Value {
         }
         properties.insert(key.key.clone(), value);
     }
-    // What a scenario extends may have any of the keys that it must have, and so may what a table overrides.
+    // A key that a scenario must have may come from a file that it extends, and a table may override only some keys, so
+    // required keys are listed only for tables with a word.
     let required: Vec<&str> = match word {
         Some(_) => keys.iter().filter(|key| key.required).map(|key| key.key.as_str()).collect(),
         None => Vec::new(),

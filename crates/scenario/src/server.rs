@@ -1,12 +1,12 @@
-//! Host overheads, noise and start-up of a server: keys of `[engine]` for all workloads, and of a
-//! workload's own `engine` table, which overrides them key by key.
+//! Host overheads, noise and start-up time of a server: keys of `[engine]` for all workloads, and of a workload's own
+//! `engine` table, which overrides them key by key.
 
 use super::reader::{KeyNeed, KeyRule, Problems, Read, SeenKind, TomlTable};
 use super::rules::{Least, NumberRule};
 use igniter_model::units::{Milliseconds, Nanoseconds};
 use igniter_sim::{Noise, ServerSpec};
 
-/// The word for the noise that the profile holds.
+/// Value of the noise key that selects the noise in the profile.
 pub(super) const NOISE_OF_PROFILE: &str = "profile";
 const NOISE: NumberRule = NumberRule {
     least: Least::From(0.0),
@@ -44,7 +44,7 @@ const TABLE: KeyRule<'_> =
     KeyRule { allowed: "a table", fix: "write for example engine = { noise_cv = 0.05 }" };
 
 super::layer::layer! {
-    /// The keys of one table; absent ones say nothing.
+    /// The keys of one table; absent keys leave the base unchanged.
     pub(super) struct RawServer {
         noise: Noise,
         batch_overhead: Milliseconds,
@@ -59,7 +59,7 @@ super::layer::layer! {
 }
 
 impl RawServer {
-    /// Reads the keys of a server from a table that may have others.
+    /// Reads the keys of a server from a table that may contain others.
     pub(super) fn read_keys(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Self {
         let ms = |number| Milliseconds::new(number).ok();
         let mut overhead = |key| OVERHEAD.read(t, problems, key, KeyNeed::Optional).convert(ms);
@@ -84,7 +84,7 @@ impl RawServer {
         }
     }
 
-    /// Reads the `engine` key of a workload; an absent one says nothing.
+    /// Reads the `engine` key of a workload; an absent key gives an empty table.
     pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Self {
         let Some(field) = parent.field("engine") else { return Self::silent() };
         let Some(mut table) = field.table() else {
@@ -100,7 +100,7 @@ impl RawServer {
         raw
     }
 
-    /// Fills the defaults in.
+    /// Fills in the defaults.
     pub(super) fn check(self) -> Option<ServerSpec> {
         let default = ServerSpec::default();
         Some(ServerSpec {
@@ -117,7 +117,7 @@ impl RawServer {
     }
 }
 
-/// A number, or the word for what the profile holds.
+/// Reads the noise: a number, or the word that selects the noise in the profile.
 fn read_noise(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<Noise> {
     let allowed = format!("{} or \"{NOISE_OF_PROFILE}\"", NOISE.allowed());
     let rule = KeyRule { allowed: &allowed, fix: NOISE.fix };

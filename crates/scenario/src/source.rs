@@ -1,4 +1,4 @@
-//! Reads a file as text, with a clear error for everything else.
+//! Reads a file as text and reports a clear error where that fails.
 
 use super::{ScenarioError, shipped_text};
 use std::fs::File;
@@ -19,7 +19,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, ScenarioError> {
         return Err(ScenarioError::IsDirectory { path: path.into() });
     }
     let mut bytes = Vec::new();
-    // One byte past the limit: what is longer than it claims to be is caught as well.
+    // Read one byte past the limit, so that files longer than their reported size are caught as well.
     file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LIMIT {
         return Err(ScenarioError::TooLarge { path: path.into(), limit: LIMIT });

@@ -1,4 +1,4 @@
-//! Checked → text: the resolved scenario, with every default written out.
+//! Writes a checked scenario as text: the resolved form, with every default written out.
 
 use super::batching::{TIMEOUT_ACTIONS, TRITON_RELEASES};
 use super::control::OVERSUBSCRIPTIONS;
@@ -82,7 +82,7 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     }
 
     if !scenario.display.is_empty() {
-        // Keys are quoted by other rules than values.
+        // Quoting rules for keys differ from those for values.
         let table = toml::to_string(&scenario.display).expect("words are TOML");
         write!(out, "\n[display]\n{table}")?;
     }
@@ -166,7 +166,7 @@ fn server_table(server: &ServerSpec) -> String {
         Noise::Cv(cv) => number(*cv),
         Noise::Profile => quote(NOISE_OF_PROFILE),
     };
-    // Only where host times vary, so that other scenarios read as they always did.
+    // Written only if host times vary, so that the text of other scenarios does not change.
     let cv = |key: &str, cv: f64| {
         if cv > 0.0 { format!("{key} = {}, ", number(cv)) } else { String::new() }
     };
@@ -202,7 +202,7 @@ fn batching_table(batching: &BatchingSpec) -> String {
         completion_race,
         release,
     } = batching;
-    // Only where it is not the default, so that other scenarios read as they always did.
+    // Written only if it is not the default, so that the text of other scenarios does not change.
     let release = match release {
         TritonRelease::Current => String::new(),
         other => format!(", triton = {}", quote(word(&TRITON_RELEASES, *other))),
@@ -222,12 +222,12 @@ fn batching_table(batching: &BatchingSpec) -> String {
     )
 }
 
-/// A TOML string.
+/// Quotes text as a TOML string.
 pub(super) fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A TOML float: the shortest that reads back as the same number.
+/// Formats a TOML float: the shortest text that reads back as the same number.
 pub(super) fn number(number: f64) -> String {
     Value::from(number).to_string()
 }

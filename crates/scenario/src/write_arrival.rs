@@ -1,11 +1,11 @@
-//! Arrivals → text: what `arrival.rs` reads back as the same.
+//! Writes arrivals as text that `arrival.rs` reads back as an equal value.
 
 use super::write::{number, quote};
 use igniter_model::input::TraceLayout;
 use igniter_model::units::Nanoseconds;
 use igniter_sim::arrivals::{ArrivalSpec, ClosedLoopSpec, RateShape, TraceSpec};
 
-/// The table of arrivals on one line.
+/// Returns the table of arrivals on one line.
 pub(super) fn arrival_table(arrival: &ArrivalSpec) -> String {
     format!("{{ {} }}", keys(arrival))
 }
@@ -33,7 +33,7 @@ fn keys(arrival: &ArrivalSpec) -> String {
             ],
         ),
         ArrivalSpec::Trace(trace) => self::trace(trace),
-        // No file can hold them: their number tells what it was.
+        // No file can hold these arrivals, so only their number is written.
         ArrivalSpec::Times(times) => process("times", [("requests", times.len().to_string())]),
         ArrivalSpec::Sum { parts } => {
             let part = |share, arrival| {
@@ -122,7 +122,7 @@ fn trace(trace: &TraceSpec) -> String {
     if let Some(workload) = &trace.workload {
         keys.push(("workload", quote(workload)));
     }
-    // What is as it is by itself need not be said.
+    // Defaults are left out.
     if trace.start != Nanoseconds::ZERO {
         keys.push(("start_s", seconds(trace.start)));
     }

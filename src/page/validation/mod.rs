@@ -12,13 +12,14 @@ use crate::metrics::WorkloadSummary;
 use crate::results::{Bars, LINEAR_RATIO, LineChart, short_option, thinned, trimmed};
 use read::{ARMS, LatencySample, ValidationRow};
 
-/// Files of a validation that charts show, or that are too long to show.
+/// Files of a validation that charts show already, or that are too long to show.
 pub(super) const SHOWN: [&str; 4] = ["cdf.csv", "latency_series.csv", "gpus.csv", "requests.csv"];
-/// What is still called agreement: the band in the scatter, in parts of what was measured.
+/// The relative error that still counts as agreement: the band in the scatter chart, as a fraction
+/// of the measured value.
 const BAND: f64 = 0.1;
-/// Points of a distribution or of a course over time that a page keeps.
+/// Maximum number of points that a page keeps of a distribution or a time series.
 const POINTS: usize = 200;
-/// Workloads that have a section.
+/// Maximum number of workloads that get a section.
 const SECTIONS: usize = 48;
 
 pub(super) fn write(page: &mut FoundPage, run: &Validation) {
@@ -57,7 +58,7 @@ fn verdict(page: &mut FoundPage, run: &Validation) {
     page.end_section();
 }
 
-/// Bars of every workload.
+/// Builds bars for every workload.
 fn bars(run: &Validation, y: &'static str, series: Vec<(&str, Vec<Option<f64>>)>) -> Bars {
     Bars {
         groups: run.rows.iter().map(|row| row.workload.clone()).collect(),
@@ -69,7 +70,7 @@ fn bars(run: &Validation, y: &'static str, series: Vec<(&str, Vec<Option<f64>>)>
     }
 }
 
-/// A number of both arms as bars.
+/// Builds bars of one number for both arms.
 fn arms(run: &Validation, y: &'static str, of: fn(&WorkloadSummary) -> Option<f64>) -> Bars {
     let values = |arm: fn(&ValidationRow) -> &WorkloadSummary| -> Vec<Option<f64>> {
         run.rows.iter().map(|row| of(arm(row))).collect()
@@ -79,7 +80,7 @@ fn arms(run: &Validation, y: &'static str, of: fn(&WorkloadSummary) -> Option<f6
     bars(run, y, series)
 }
 
-/// How many times the smallest the largest positive number is.
+/// Returns the ratio of the largest to the smallest positive number.
 fn spread(values: impl Iterator<Item = f64>) -> f64 {
     let (low, high) = values
         .filter(|value| *value > 0.0)
@@ -137,7 +138,7 @@ fn latencies(page: &mut FoundPage, run: &Validation) {
     page.end_section();
 }
 
-/// All pairs of numbers against each other.
+/// Plots all pairs of numbers against each other.
 fn agreement(run: &Validation) -> LineChart {
     let points = |of: fn(&ValidationRow) -> (Option<f64>, Option<f64>)| -> Vec<(f64, f64)> {
         run.rows.iter().filter_map(|row| of(row).0.zip(of(row).1)).collect()
@@ -215,7 +216,7 @@ fn table(run: &Validation) -> SortableTable {
     SortableTable { title: "Workloads".to_owned(), columns: columns(&names), rows, note: None }
 }
 
-/// What the driver said of the GPUs while the run went on.
+/// Shows what the driver reported of the GPUs during the run.
 fn samples(page: &mut FoundPage, samples: &[LatencySample]) {
     type Of = fn(&LatencySample) -> Option<f64>;
     let kinds: [(&'static str, &str, Of); 4] = [

@@ -1,4 +1,4 @@
-//! What `validate` left of predicted, simulated and measured latencies.
+//! Reads the predicted, simulated and measured latencies that `validate` wrote.
 
 use crate::metrics::WorkloadSummary;
 use serde::Deserialize;
@@ -10,22 +10,22 @@ use std::path::Path;
 /// The two arms, in the order in which they are shown.
 pub(super) const ARMS: [&str; 2] = ["simulated", "measured"];
 
-/// `comparison.json`, as far as a page shows it, and what lies beside it.
+/// The parts of `comparison.json` that a page shows, and the files beside it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Validation {
     /// The scenario.
     pub scenario: String,
-    /// Who planned.
+    /// The strategy that planned.
     pub(super) strategy: String,
-    /// Who predicted.
+    /// The predictor.
     pub(super) predictor: String,
-    /// Who started the servers.
+    /// The launcher that started the servers.
     pub(super) launcher: String,
-    /// What kind of models they served.
+    /// The kind of models that they served.
     pub(super) models: String,
     /// Name and version of the server.
     pub(super) server: Option<String>,
-    /// The stretch that counts, in seconds since the start.
+    /// The measured window, in seconds since the start.
     pub(super) window_s: (f64, f64),
     /// The workloads that were served.
     pub(super) rows: Vec<ValidationRow>,
@@ -33,7 +33,7 @@ pub struct Validation {
     pub(super) warnings: Vec<Value>,
     pub(super) checks: Vec<Check>,
     pub(super) passed: bool,
-    /// Why the measurement is not valid; empty where it is, and in folders of older versions.
+    /// Why the measurement is not valid; empty where it is valid, and in folders of older versions.
     #[serde(default)]
     pub(super) invalid: Vec<String>,
     /// `cdf.csv`.
@@ -42,7 +42,7 @@ pub struct Validation {
     /// `latency_series.csv`.
     #[serde(skip)]
     pub(super) series: Vec<LatencyRow>,
-    /// `gpus.csv`: what NVML said while the run went on.
+    /// `gpus.csv`: NVML samples taken during the run.
     #[serde(skip)]
     pub(super) samples: Vec<LatencySample>,
 }
@@ -117,7 +117,7 @@ pub(super) struct LatencySample {
 }
 
 impl Validation {
-    /// The comparison of a folder; `None` where it holds none.
+    /// Reads the comparison of a folder; `None` where it holds none.
     ///
     /// # Errors
     /// When a table beside it is damaged.
@@ -131,7 +131,7 @@ impl Validation {
     }
 }
 
-/// The rows of a table; none where there is no such file, as in folders of older versions.
+/// Reads the rows of a table; empty where there is no such file, as in folders of older versions.
 fn rows<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());

@@ -1,13 +1,13 @@
-//! What is said of a validation.
+//! The text about a validation.
 
 use super::Validation;
 use crate::results::{short, trimmed};
 use serde_json::Value;
 
-/// Checks that are named one by one.
+/// Maximum number of checks that are named one by one.
 const NAMED: usize = 8;
 
-/// One sentence below the heading.
+/// Returns the lead sentence below the heading.
 pub(in crate::page) fn lead(run: &Validation) -> String {
     format!(
         "The plan of {}, run on real servers ({} models, launcher {}{}) and simulated with predictor {}.",
@@ -19,7 +19,7 @@ pub(in crate::page) fn lead(run: &Validation) -> String {
     )
 }
 
-/// The summary, sentence by sentence.
+/// Returns the summary, sentence by sentence.
 pub(in crate::page) fn summary(run: &Validation) -> Vec<String> {
     let failed: Vec<&str> =
         run.checks.iter().filter(|check| !check.passed).map(|check| check.what.as_str()).collect();
@@ -29,13 +29,13 @@ pub(in crate::page) fn summary(run: &Validation) -> Vec<String> {
         match (run.passed, run.invalid.is_empty()) {
             (true, true) => "simulation and measurement agree, and the measurement is valid",
             (false, true) => "no agreement; the measurement is valid",
-            // Agreement beside a warning that voids it is no agreement.
+            // Agreement means nothing beside a warning that voids it.
             (_, false) => "none, because the measurement is not valid",
         },
         n - failed.len()
     );
     if let Some((first, others)) = run.invalid.split_first() {
-        // The warnings below have all of them.
+        // The full list is in the warnings below.
         let more = match others.len() {
             0 => String::new(),
             1 => " (and one more warning)".to_owned(),
@@ -83,7 +83,7 @@ fn capitalised(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A warning in words: its kind, and what it says.
+/// Formats a warning as text: its kind and its message.
 fn warned(warning: &Value) -> String {
     let Some(members) = warning.as_object() else { return warning.to_string() };
     let kind = members.get("kind").and_then(Value::as_str).unwrap_or("warning").replace('_', " ");

@@ -1,4 +1,4 @@
-//! What the table of the days shows, as figures.
+//! The figures of the table of the days.
 
 use super::{Case, CaseOutcome, CasePart, HOUR_S, RATIO, forecast_name};
 use crate::figures::{Figure, Marks, Named, PointsFigure, PointsPanel};
@@ -18,7 +18,7 @@ fn named(names: &[&str], marks: Marks) -> Vec<Named> {
     names.iter().enumerate().map(of).collect()
 }
 
-/// A number for each case of a part, against another one.
+/// Returns one point for each case of a part: one number against another.
 fn points(
     all: &All<'_>,
     part: CasePart,
@@ -29,7 +29,7 @@ fn points(
     own.filter_map(|(case, outcome)| of(case, outcome)).collect()
 }
 
-/// The GPUs of a run hour by hour, as steps.
+/// Returns the number of GPUs of a run hour by hour, as steps.
 #[expect(clippy::cast_precision_loss, reason = "counts of GPUs")]
 fn steps(done: &ReplannedStudy, of: impl Fn(&Epoch) -> Option<usize>) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> = Vec::new();
@@ -47,7 +47,7 @@ fn steps(done: &ReplannedStudy, of: impl Fn(&Epoch) -> Option<usize>) -> Vec<(f6
     points
 }
 
-/// GPUs over the day, with the rate.
+/// Plots GPUs over the day, with the rate.
 #[expect(clippy::cast_precision_loss, reason = "counts of GPUs")]
 fn over_time(all: &[(&Case, &CaseOutcome)]) -> Result<Figure, ReproduceError> {
     let names = ["static", "lower bound", "scratch", "sticky", "requests/s / 1000"];
@@ -95,7 +95,7 @@ fn over_time(all: &[(&Case, &CaseOutcome)]) -> Result<Figure, ReproduceError> {
     .draw()?)
 }
 
-/// GPU-hours against attainment.
+/// Plots GPU-hours against attainment.
 fn trade(all: &All<'_>) -> Result<Figure, ReproduceError> {
     let names = ["static", "matched", "sticky", "sticky, early", "autoscaler", "autoscaler by SLO"];
     let of = |name: &str| {
@@ -128,12 +128,12 @@ fn trade(all: &All<'_>) -> Result<Figure, ReproduceError> {
     .draw()?)
 }
 
-/// How many requests took longer than their SLO, in percent.
+/// Returns the percentage of requests that took longer than their SLO.
 fn late_pct(outcome: &CaseOutcome) -> Option<f64> {
     outcome.attained_pct().map(|within| 100.0 - within)
 }
 
-/// What is saved against how many servers move for it.
+/// Plots the savings against the number of servers that move for them.
 fn disturbance(all: &All<'_>) -> Result<Figure, ReproduceError> {
     let names = ["scratch", "matched", "sticky", "sticky, by the price of a move"];
     let of = |(_, outcome): (&Case, &CaseOutcome)| (outcome.moves_per_hour(), outcome.saved_pct());
@@ -158,7 +158,7 @@ fn disturbance(all: &All<'_>) -> Result<Figure, ReproduceError> {
     .draw()?)
 }
 
-/// What is saved and attained with shorter and longer epochs, and the moves for it.
+/// Plots savings, attainment and moves for shorter and longer epochs.
 fn by_epoch(all: &All<'_>) -> Result<Figure, ReproduceError> {
     let names = ["oracle", "last", "peak of 3"];
     let panel = |title: &str, value: &dyn Fn(&CaseOutcome) -> Option<f64>| PointsPanel {

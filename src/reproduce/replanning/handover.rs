@@ -1,4 +1,4 @@
-//! What requests notice of a hand-over.
+//! The effect of a hand-over on requests.
 
 use super::{STRATEGY, spec};
 use crate::arrivals::{ArrivalSpec, RateShape, RateStep};
@@ -20,18 +20,18 @@ use std::sync::Arc;
 const EPOCH_S: f64 = 180.0;
 const FALL_S: f64 = 100.0;
 
-/// The plan that follows: the forecast looks at the epoch before.
+/// The time of the plan that reacts, in s: the forecast looks at the previous epoch.
 const PLANNED_S: f64 = 2.0 * EPOCH_S;
 
-/// What is looked at, in s before and after the plan, and how finely.
+/// The observed interval before and after the plan, and its resolution, in s.
 const BEFORE_S: f64 = 20.0;
 const AFTER_S: f64 = 100.0;
 const BIN_S: f64 = 2.0;
 
-/// Latencies of some workloads around a time, as parts of their SLOs.
+/// Latencies of some workloads around a point in time, as fractions of their SLOs.
 #[derive(Debug, Clone)]
 struct Around {
-    /// By workload: its SLO, if it is looked at.
+    /// The SLO of each workload, or `None` where it is not observed.
     slos: Arc<[Option<Nanoseconds>]>,
     bins: Vec<Vec<f64>>,
 }
@@ -62,7 +62,7 @@ impl RecordSink for Around {
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }
 
-/// The workloads of the day, with the rates of the paper until these fall by half.
+/// Builds the workloads of the day, with the paper's rates until these fall by half.
 fn study() -> Result<Study, ReproduceError> {
     let mut scenario = Scenario::parse(super::DAY, Path::new("scenarios/day.toml"))?;
     let seconds = |s| Nanoseconds::from_seconds(s).unwrap_or(Nanoseconds::ZERO);
@@ -76,7 +76,7 @@ fn study() -> Result<Study, ReproduceError> {
     Ok(Study::new(scenario, &Overrides::default())?)
 }
 
-/// The P99 of requests around a plan that moves their servers, for each kind of hand-over.
+/// Plots the P99 of requests around a plan that moves their servers, for each kind of hand-over.
 pub(super) fn around() -> Result<(Figure, Numbers), ReproduceError> {
     let study = study()?;
     let strategy = strategy(STRATEGY)?;

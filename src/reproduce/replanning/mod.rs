@@ -1,4 +1,4 @@
-//! Plans that follow the load of a day: what they save, what they disturb, and what becomes of requests.
+//! Plans that follow the load of a day: their savings, their disturbance, and the effect on requests.
 
 mod figures;
 mod handover;
@@ -21,22 +21,22 @@ const DAY: &str = include_str!("../../../scenarios/day.toml");
 /// The peak of the scenario's days, as a multiple of their trough.
 const RATIO: f64 = 3.0;
 
-/// The day passes so many times as fast as a real one, so that simulations take minutes: hours are of five minutes.
+/// The speed-up of the simulated day over a real one, so that simulations take minutes: an hour lasts five minutes.
 const FASTER: f64 = 12.0;
 
-/// An hour of that day, in s, and half of it.
+/// An hour of the simulated day, in s, and half of it.
 const HOUR_S: f64 = 3600.0 / FASTER;
 const HALF_HOUR_S: f64 = HOUR_S / 2.0;
 
-/// What is planned by.
+/// The planning strategy.
 const STRATEGY: &str = "queueing";
 
-/// What a case is for: the first column of the table.
+/// The purpose of a case: the first column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CasePart {
-    /// GPUs over the day, savings and moves: plans alone.
+    /// GPUs over the day, savings and moves, from plans alone.
     Policies,
-    /// The same with another price of moves.
+    /// The same with a different cost of moves.
     MoveCost,
     /// Longer and shorter epochs.
     Epochs,
@@ -64,21 +64,21 @@ struct Case {
 }
 
 impl Case {
-    /// Whether its plans are simulated as well.
+    /// Returns whether its plans are also simulated.
     const fn is_simulated(&self) -> bool {
         matches!(self.part, CasePart::Epochs | CasePart::Headroom)
     }
 }
 
-/// What became of it.
+/// The outcome of a case.
 struct CaseOutcome {
     done: ReplannedStudy,
     lateness: Option<Lateness>,
-    /// Workloads that miss the target over the whole run.
+    /// Number of workloads that miss the target over the whole run.
     missed: Option<usize>,
 }
 
-/// The paper's workloads over a day whose peak is so many times its trough; the peak is the paper's rate.
+/// Builds the paper's workloads over a day whose peak is `ratio` times its trough; the peak is the paper's rate.
 fn study(ratio: f64) -> Result<Study, ReproduceError> {
     let mut scenario = Scenario::parse(DAY, Path::new("scenarios/day.toml"))?;
     for entry in &mut scenario.workloads {
@@ -102,7 +102,7 @@ fn faster(time: Nanoseconds) -> Nanoseconds {
     Nanoseconds::from_seconds(time.as_seconds() / FASTER).unwrap_or(time)
 }
 
-/// All times of the `[replan]` table, shorter in proportion.
+/// Builds a `[replan]` table with all times shortened in proportion.
 fn spec(policy: Policy, kind: ForecastKind, period_s: f64) -> ReplanSpec {
     let mut spec = ReplanSpec { policy, period_s, early: false, ..ReplanSpec::default() };
     spec.forecast.window_s = 15.0;
@@ -117,7 +117,7 @@ fn spec(policy: Policy, kind: ForecastKind, period_s: f64) -> ReplanSpec {
     spec
 }
 
-/// All that is planned, and perhaps simulated.
+/// Returns all cases to plan, some of which are also simulated.
 fn cases() -> Vec<Case> {
     let (oracle, last) = (ForecastKind::Oracle, ForecastKind::Last);
     let mut cases = Vec::new();
@@ -172,7 +172,7 @@ fn outcome(case: &Case) -> Result<CaseOutcome, ReproduceError> {
     Ok(CaseOutcome { done, lateness: Some(sums), missed: Some(missed) })
 }
 
-/// What plans that follow a day save, and what that costs in moves and late requests.
+/// Makes the figure of the savings of plans that follow a day, and of their cost in moves and late requests.
 pub(super) fn days(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     let cases = cases();
     let outcomes = cases.par_iter().with_max_len(1).map(outcome).collect::<Result<Vec<_>, _>>()?;
@@ -230,7 +230,7 @@ impl CaseOutcome {
         100.0 * (1.0 - self.done.account.gpu_hours / self.done.fixed.gpu_hours)
     }
 
-    /// The part of all requests that was in time, in percent.
+    /// Returns the percentage of all requests that met their SLO.
     #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
     fn attained_pct(&self) -> Option<f64> {
         let of = |sums: Lateness| 100.0 * (1.0 - sums.late as f64 / sums.requests.max(1) as f64);

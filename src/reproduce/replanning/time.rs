@@ -1,4 +1,4 @@
-//! How long re-planning takes. Clock time, which differs from run to run.
+//! The wall-clock time of re-planning, which differs from run to run.
 
 use super::{STRATEGY, spec};
 use crate::arrivals::{ArrivalSpec, RateShape};
@@ -12,14 +12,14 @@ use crate::scenario::Scenario;
 use crate::units::Nanoseconds;
 use std::path::Path;
 
-/// How many workloads are planned for.
+/// Numbers of workloads to plan for.
 const SIZES: [usize; 4] = [12, 40, 100, 200];
 
-/// An epoch in s, and the epochs of a run.
+/// The length of an epoch in s, and the number of epochs of a run.
 const EPOCH_S: f64 = 60.0;
 const EPOCHS: f64 = 8.0;
 
-/// So many distinct workloads over a day of a few epochs, each with its own busiest time.
+/// Builds `count` distinct workloads over a day of a few epochs, each with its own peak time.
 fn study(count: usize) -> Result<Study, ReproduceError> {
     let loaded = load_predictor("v100", None, None)?;
     let judge = strategy("igniter")?;
@@ -40,7 +40,7 @@ fn study(count: usize) -> Result<Study, ReproduceError> {
     Ok(Study::new(scenario, &Overrides::default())?)
 }
 
-/// The time for a plan, by the number of workloads.
+/// Plots the time for a plan against the number of workloads.
 pub(in crate::reproduce) fn time(
     _: &crate::reproduce::Context,
 ) -> Result<ReproducedFigure, ReproduceError> {

@@ -1,11 +1,12 @@
-//! What servers that others run want to see: headers with every request, and a certificate of whom to trust.
+//! Access settings for servers that others run: headers for every request, and certificates of trusted
+//! authorities.
 
 use crate::http::Asker;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why servers cannot be reached as asked.
+/// The reasons why access settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
@@ -17,7 +18,7 @@ pub enum AccessError {
     Http(String),
 }
 
-/// Extra headers and trust; the default is neither. Cheap to clone.
+/// Extra headers and trusted authorities; by default there are none. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Access {
     headers: Arc<[(String, String)]>,
@@ -26,7 +27,7 @@ pub struct Access {
     tls: Option<super::remote::Tls>,
 }
 
-/// Headers that requests have of their own.
+/// Headers that requests already set themselves.
 const OURS: [&str; 9] = [
     "host",
     "content-length",
@@ -40,7 +41,8 @@ const OURS: [&str; 9] = [
 ];
 
 impl Access {
-    /// `headers` as `Name: value`; `certificate` a PEM file of authorities to trust beside those of the system.
+    /// Creates access settings from `headers` in the form `Name: value` and from `certificate`, a PEM file of
+    /// authorities to trust in addition to those of the system.
     ///
     /// # Errors
     /// When one of them cannot be used.
@@ -64,7 +66,7 @@ impl Access {
         }
     }
 
-    /// Whether a text is a header, `Name: value`, that may be sent.
+    /// Checks that a text is a header, `Name: value`, that may be sent.
     ///
     /// # Errors
     /// When it is not.
@@ -72,25 +74,25 @@ impl Access {
         header(text).map(drop)
     }
 
-    /// The headers, each with its value.
+    /// Returns the names and values of the headers.
     #[must_use]
     pub fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
 
-    /// What asks over HTTP.
+    /// Returns the HTTP client.
     pub(super) fn asker(&self) -> &Asker {
         &self.asker
     }
 
-    /// How TLS is spoken; the system's authorities are trusted where nothing was said.
+    /// Returns the TLS settings; by default the system's authorities are trusted.
     #[cfg(feature = "remote")]
     pub(super) fn tls(&self) -> Result<super::remote::Tls, AccessError> {
         self.tls.clone().map_or_else(|| super::remote::Tls::new(None), Ok)
     }
 }
 
-/// Two are alike that send the same.
+/// Two values are equal if they send the same.
 impl PartialEq for Access {
     fn eq(&self, other: &Self) -> bool {
         self.headers == other.headers
@@ -107,7 +109,7 @@ impl fmt::Debug for Access {
 fn header(text: &str) -> Result<(String, String), AccessError> {
     let (name, value) = text.split_once(':').unwrap_or((text, ""));
     let (name, value) = (name.trim(), value.trim());
-    // What follows the name may be a secret, and so may be text without a name.
+    // The value after the name may be a secret, and so may text without a name.
     let wrong = |reason: &str, fix| AccessError::Header {
         given: if text.contains(':') { format!("{name}: …") } else { "…".to_owned() },
         reason: reason.to_owned(),

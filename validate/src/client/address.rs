@@ -1,33 +1,34 @@
-//! Where a server is, as its URL says it.
+//! Addresses of servers, parsed from URLs.
 
 use reqwest::Url;
 use std::fmt;
 
-/// How a server is spoken to.
+/// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Http,
     Grpc,
 }
 
-/// `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`, over HTTP(S) with a path before the protocol's own.
+/// `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. HTTP(S) may have a path before that of the
+/// protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     pub protocol: Protocol,
-    /// Whether TLS is spoken.
+    /// Whether TLS is used.
     pub sealed: bool,
-    /// A name or a number; IPv6 without brackets.
+    /// A host name or an IP address; IPv6 without brackets.
     pub host: String,
     pub port: u16,
-    /// Before `/v2`; empty or with a slash at its start and none at its end.
+    /// The path before `/v2`: empty, or with a leading slash and no trailing one.
     pub path: String,
 }
 
-/// Why a URL is none of a server.
+/// The error for a URL that is not the address of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("given {given:?}; allowed: {allowed}; fix: {fix}")]
 pub struct AddressError {
-    /// Without what may be a secret.
+    /// The URL without possible secrets.
     pub given: String,
     pub allowed: &'static str,
     pub fix: String,
@@ -37,10 +38,10 @@ const ALLOWED: &str =
     "http://HOST:PORT, https://HOST[:PORT][/PATH], grpc://HOST:PORT or grpcs://HOST:PORT";
 
 impl Address {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// When it is none of a server, or this program was built without its protocol.
+    /// When it is not the address of a server, or this program was built without its protocol.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let wrong = |allowed, fix: &str| AddressError {
             given: without_secrets(text),
@@ -87,7 +88,7 @@ impl Address {
         })
     }
 
-    /// Host and port, as in the header `Host`.
+    /// Returns host and port, as in the header `Host`.
     #[must_use]
     pub fn authority(&self) -> String {
         match self.host.contains(':') {
@@ -109,7 +110,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// An address as it may be shown: without user, password, and what follows `?` or `#`.
+/// Returns an address that is safe to show: without user, password, and anything after `?` or `#`.
 fn without_secrets(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, host)| format!("…@{host}"));

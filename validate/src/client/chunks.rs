@@ -1,24 +1,24 @@
-//! Bodies in chunks (RFC 9112, section 7.1), as gateways send them that do not know a length beforehand.
+//! Chunked bodies (RFC 9112, section 7.1), as sent by gateways that do not know the length beforehand.
 
-/// The longest line of a chunk's size or of a trailer, and all trailers together, in bytes.
+/// The maximum length of a chunk-size line or a trailer, and of all trailers together, in bytes.
 const LONGEST_LINE: usize = 8_192;
 
-/// Puts a body together from its chunks, which come in pieces of any size.
+/// Assembles a body from its chunks, which arrive in pieces of any size.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     body: Vec<u8>,
     next: NextChunk,
-    /// Bytes of trailers so far.
+    /// Number of trailer bytes so far.
     trailers: usize,
 }
 
-/// What comes next.
+/// The element that is expected next.
 #[derive(Debug, Clone, Copy, Default)]
 enum NextChunk {
     /// The line with the size of a chunk.
     #[default]
     Size,
-    /// So many bytes of a chunk.
+    /// This many further bytes of a chunk.
     Data(usize),
     /// The end of the line after a chunk.
     End,
@@ -27,8 +27,8 @@ enum NextChunk {
 }
 
 impl Chunks {
-    /// Takes what it can from the front of `bytes`; returns the body that is complete with it, which may have up to
-    /// `longest` bytes.
+    /// Consumes as much as it can from the front of `bytes`; returns the body once it is complete. The body
+    /// may have up to `longest` bytes.
     pub(super) fn take(
         &mut self,
         bytes: &mut Vec<u8>,
@@ -82,7 +82,7 @@ impl Chunks {
     }
 }
 
-/// The line at the start, without its end; none while that is missing.
+/// Returns the first line without its end, or `None` while its end is missing.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, String> {
     let seen = &bytes[..bytes.len().min(LONGEST_LINE)];
     match seen.windows(2).position(|two| two == b"\r\n") {
@@ -92,11 +92,11 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, String> {
     }
 }
 
-/// The size of a chunk, in front of its extensions.
+/// Parses the size of a chunk, which precedes its extensions.
 fn size(line: &[u8]) -> Result<usize, String> {
     let text = String::from_utf8_lossy(line);
     let digits = text.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
-    // `from_str_radix` takes a sign too.
+    // `from_str_radix` accepts a sign too.
     let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let size = usize::from_str_radix(digits, 16).ok().filter(|_| plain);
     size.ok_or_else(|| {

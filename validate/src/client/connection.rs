@@ -1,4 +1,4 @@
-//! One connection: it carries one request at a time.
+//! One connection, which carries one request at a time.
 
 use super::Answer;
 use super::http::HttpShared;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-/// What a connection waits for.
+/// The request that a connection waits for.
 #[derive(Debug, Clone)]
 struct InFlight {
     tag: Tag,
@@ -20,7 +20,7 @@ struct InFlight {
     written: Nanoseconds,
 }
 
-/// The end of a request that did not fit into the socket's buffer.
+/// The rest of a request that did not fit into the socket's buffer.
 #[derive(Debug)]
 pub(super) struct UnsentRest {
     tag: Tag,
@@ -30,14 +30,14 @@ pub(super) struct UnsentRest {
 #[derive(Debug)]
 pub(super) struct Connection {
     number: u32,
-    /// Absent where TLS is spoken: then the connection's own task has it, and writes to it too.
+    /// `None` where TLS is used: then the connection's own task has the stream and also writes to it.
     stream: Option<TcpStream>,
     in_flight: Mutex<Option<InFlight>>,
     rest: mpsc::UnboundedSender<UnsentRest>,
 }
 
 impl Connection {
-    /// Opens a connection that can be written to.
+    /// Opens a connection that is ready to be written to.
     pub(super) async fn open(shared: &HttpShared, number: u32) -> std::io::Result<(Self, Serving)> {
         let stream = TcpStream::connect(shared.socket).await?;
         stream.set_nodelay(true)?;
@@ -57,16 +57,16 @@ impl Connection {
         Ok((of(Some(stream)), serving))
     }
 
-    /// Writes a request, as much of it as the socket takes at once; the connection's task does the rest.
+    /// Writes as much of a request as the socket takes at once; the connection's task writes the rest.
     pub(super) fn write(&self, shared: &HttpShared, tag: Tag, intended: Nanoseconds) {
         let template = shared.template(tag);
         let id = tag.id();
         let sent = clock::now();
-        // Before the first byte: the answer may be there before this thread goes on.
+        // Set before the first byte is written: the answer may arrive before this thread continues.
         *lock(&self.in_flight) = Some(InFlight { tag, intended, sent, written: sent });
         let pieces = template.pieces(id.as_bytes(), 0);
         let written = match &self.stream {
-            // Nothing is written to a broken connection: its task meets the error again, and reports it.
+            // Nothing is written to a broken connection: its task gets the same error and reports it.
             Some(stream) => stream.try_write_vectored(&pieces).unwrap_or_default(),
             None => 0,
         };
@@ -106,7 +106,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends what the connection waits for.
+    /// Finishes the request that the connection waits for.
     fn finish(
         &self,
         shared: &HttpShared,
@@ -130,7 +130,7 @@ impl Connection {
     }
 }
 
-/// What a connection's own task works with.
+/// The state that a connection's own task works with.
 pub(super) struct Serving {
     rests: mpsc::UnboundedReceiver<UnsentRest>,
     #[cfg(feature = "remote")]
@@ -152,7 +152,7 @@ pub(super) async fn serve(shared: Arc<HttpShared>, connection: Arc<Connection>, 
     shared.lost(&connection);
 }
 
-/// What was read of answers.
+/// The state of reading answers.
 #[derive(Debug, Default)]
 struct AnswerReading {
     reader: ResponseReader,
@@ -160,7 +160,7 @@ struct AnswerReading {
 }
 
 impl AnswerReading {
-    /// Takes what was read just now.
+    /// Processes newly read bytes.
     fn push(
         &mut self,
         shared: &HttpShared,
@@ -184,7 +184,7 @@ const CLOSED_BY_US: &str = "the client was closed";
 const CLOSED_BY_THEM: &str = "the server closed the connection";
 const BUFFER: usize = 256 * 1024;
 
-/// Reads answers, and writes what did not fit at once; returns why that ended.
+/// Reads answers, and writes what did not fit at once; returns the reason why the connection ended.
 async fn plain(
     shared: &HttpShared,
     connection: &Arc<Connection>,
@@ -220,7 +220,7 @@ async fn plain(
     }
 }
 
-/// The same on a sealed connection, where all is written here.
+/// Does the same on a TLS connection, where this task writes everything.
 #[cfg(feature = "remote")]
 async fn sealed(
     shared: &HttpShared,
@@ -265,6 +265,6 @@ async fn sealed(
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Every value behind these locks is whole between two statements.
+    // Every value behind these locks is consistent between two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Everything that is not an inference: metadata, statistics, shared memory.
+//! All requests except inference: metadata, statistics, shared memory.
 
 use super::access::Access;
 use super::address::{Address, Protocol};
@@ -8,10 +8,10 @@ use serde_json::Value;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(10);
-/// For what is asked while servers start, or may hang.
+/// Time limit for requests to servers that may still be starting, or may hang.
 const SHORT: Duration = Duration::from_secs(5);
 
-/// A question that a server does not answer.
+/// The error for a request that a server does not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{url}: {why}")]
 pub struct ControlError {
@@ -19,46 +19,46 @@ pub struct ControlError {
     why: String,
 }
 
-/// An input or output of a model as the server describes it.
+/// An input or output of a model, as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tensor {
     pub name: String,
-    /// Its type: `FP32`, …
+    /// The data type, such as `FP32`.
     pub datatype: String,
-    /// Its dimensions, the batch first; −1 is any.
+    /// The dimensions, with the batch first; −1 is any size.
     pub shape: Vec<i64>,
 }
 
 /// A model as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelInfo {
-    /// Its name on the server.
+    /// The model's name on the server.
     pub name: String,
     pub inputs: Vec<Tensor>,
     pub outputs: Vec<Tensor>,
 }
 
-/// What a server is asked, over any protocol.
+/// A request to a server, independent of the protocol.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Question<'a> {
-    /// Whether it and its models are ready.
+    /// Whether the server and its models are ready.
     Ready,
-    /// Its own name and version.
+    /// The server's name and version.
     Server,
-    /// What a model takes and gives.
+    /// The inputs and outputs of a model.
     Model(&'a str),
     /// The configuration of a model.
     Config(&'a str),
-    /// What it has counted of a model.
+    /// The statistics of a model.
     Statistics(&'a str),
-    /// To make a region of shared memory known.
+    /// Registers a region of shared memory.
     Register { name: &'a str, key: &'a str, bytes: u64 },
-    /// To forget a region.
+    /// Unregisters a region.
     Unregister(&'a str),
 }
 
 impl Question<'_> {
-    /// Its path over HTTP, and what is posted there.
+    /// Returns the HTTP path of the request, and the document to post, if any.
     fn over_http(&self) -> (String, Option<Value>) {
         let region =
             |name: &str, verb: &str| format!("/v2/systemsharedmemory/region/{name}/{verb}");
@@ -77,7 +77,7 @@ impl Question<'_> {
     }
 }
 
-/// Asks one server. Blocks.
+/// Sends control requests to one server. Blocks.
 #[derive(Debug, Clone)]
 pub struct ServerClient {
     url: String,
@@ -85,55 +85,55 @@ pub struct ServerClient {
 }
 
 impl ServerClient {
-    /// A server at `http://HOST:PORT`.
+    /// Creates a client of a server at `http://HOST:PORT`.
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self::with(url, Access::default())
     }
 
-    /// A server at any address of [`Address`].
+    /// Creates a client of a server at any [`Address`].
     #[must_use]
     pub fn with(url: &str, access: Access) -> Self {
         Self { url: url.trim_end_matches('/').to_owned(), access }
     }
 
-    /// Where it is.
+    /// Returns the address of the server.
     ///
     /// # Errors
-    /// When its URL is none of a server.
+    /// When its URL is not the address of a server.
     pub(crate) fn address(&self) -> Result<Address, super::ClientError> {
         Ok(Address::parse(&self.url)?)
     }
 
-    /// Its URL, without a slash at the end.
+    /// Returns the server's URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How it is reached.
+    /// Returns the access settings.
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.access
     }
 
-    /// Whether the server and all of its models are ready. Waits for at most 5 s.
+    /// Checks that the server and all of its models are ready. Waits for at most 5 s.
     ///
     /// # Errors
-    /// Why it is not, in words.
+    /// The reason why they are not, as text.
     pub fn ready(&self) -> Result<(), String> {
         self.ask(&Question::Ready, SHORT).map(drop).map_err(|error| error.why)
     }
 
-    /// The configuration of a model, as the server has completed it. Waits for at most 5 s.
+    /// Returns the configuration of a model, as completed by the server. Waits for at most 5 s.
     ///
     /// # Errors
-    /// Why there is none, in words.
+    /// The reason why there is none, as text.
     pub fn config(&self, name: &str) -> Result<Value, String> {
         self.ask(&Question::Config(name), SHORT).map_err(|error| error.why)
     }
 
-    /// The server's own name and version, as one JSON document.
+    /// Returns the server's name and version, as one JSON document.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -141,7 +141,7 @@ impl ServerClient {
         self.ask(&Question::Server, LIMIT)
     }
 
-    /// What a model takes and gives.
+    /// Returns the inputs and outputs of a model.
     ///
     /// # Errors
     /// When the server does not answer, or has no such model.
@@ -151,7 +151,7 @@ impl ServerClient {
         serde_json::from_value(answer).map_err(|error| self.failed(&path, error))
     }
 
-    /// The cumulative statistics of a model.
+    /// Returns the cumulative statistics of a model.
     ///
     /// # Errors
     /// As [`ServerClient::model`].
@@ -161,7 +161,7 @@ impl ServerClient {
         first.ok_or_else(|| self.failed(&format!("/v2/models/{name}/stats"), "no statistics"))
     }
 
-    /// Makes a region of system shared memory known to the server.
+    /// Registers a region of system shared memory with the server.
     ///
     /// # Errors
     /// When the server refuses it.
@@ -174,7 +174,7 @@ impl ServerClient {
         self.ask(&Question::Register { name, key, bytes }, LIMIT).map(drop)
     }
 
-    /// Lets the server forget a region.
+    /// Unregisters a region from the server.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -182,7 +182,8 @@ impl ServerClient {
         self.ask(&Question::Unregister(name), LIMIT).map(drop)
     }
 
-    /// One request with a JSON body, and the JSON document that answers it. For trials, not for load.
+    /// Sends one request with a JSON body and returns the JSON document of the answer. Meant for trials, not
+    /// for load.
     ///
     /// # Errors
     /// When the server refuses it.
@@ -206,7 +207,7 @@ impl ServerClient {
             None => asker.get(&url, limit),
         };
         match question {
-            // These are answered by their status alone.
+            // The status alone answers these requests.
             Question::Ready | Question::Register { .. } | Question::Unregister(_) => {
                 self.succeeded(&path, reply).map(|_| Value::Null)
             }

@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-/// How a server is talked to.
+/// Options of the connections to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// Connections that are opened before the load.
+    /// Number of connections to open before the load.
     pub connections: u32,
-    /// The most that are ever open; requests wait once all are busy.
+    /// Maximum number of open connections; requests wait once all are busy.
     pub most_connections: u32,
 }
 
@@ -31,13 +31,14 @@ impl Default for HttpOptions {
     }
 }
 
-/// The most connections that a client opens to one server: those that the ports of one address allow with some room,
-/// and no more than this process may open files, where it talks to so many servers.
+/// Returns the maximum number of connections that a client opens to one server when it talks to this many
+/// servers. The bound leaves some room below the number of ports for one address, and below this process's
+/// limit on open files.
 #[must_use]
 pub fn most_connections(servers: u32) -> u32 {
     /// Linux has 28,232 ports for connections to one address.
     const PORTS: u32 = 16_384;
-    /// Files that are no connections.
+    /// Number of open files that are not connections.
     const OTHERS: u64 = 256;
     let files = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
         .map_or(1024, |(soft, _)| soft);
@@ -49,10 +50,10 @@ pub fn most_connections(servers: u32) -> u32 {
 #[derive(Debug, Clone)]
 pub struct HttpClient(Arc<HttpShared>);
 
-/// What an answer looks like from outside: status, length of its JSON, length of the rest.
+/// The shape of an answer: status, length of its JSON, length of the rest.
 type AnswerShape = (u16, usize, usize);
 
-/// What the connections of a client share.
+/// The state that the connections of a client share.
 #[derive(Debug)]
 pub(super) struct HttpShared {
     pub(super) socket: SocketAddr,
@@ -66,20 +67,20 @@ pub(super) struct HttpShared {
     pool: Mutex<Pool>,
     opened: AtomicU32,
     exhausted: AtomicU64,
-    /// The look of an answer that was taken apart, with its output bytes.
+    /// The shape of an answer that was parsed, with its number of output bytes.
     known: Mutex<Option<(AnswerShape, u64)>>,
 }
 
 #[derive(Debug, Default)]
 struct Pool {
-    /// First in, first out: all connections stay in use, and with them all threads of the server.
+    /// First in, first out: this keeps all connections in use, and with them all threads of the server.
     free: VecDeque<Arc<Connection>>,
-    /// Requests that found none free.
+    /// Requests that found no free connection.
     waiting: VecDeque<(Tag, Nanoseconds)>,
     open: u32,
     opening: u32,
     closed: bool,
-    /// What serves the connections, and holds them.
+    /// The tasks that serve the connections and hold them.
     tasks: Vec<AbortHandle>,
 }
 
@@ -88,10 +89,10 @@ impl HttpClient {
     /// their count.
     ///
     /// # Errors
-    /// When the address cannot be used or a connection not be opened.
+    /// When the address cannot be used or a connection cannot be opened.
     ///
     /// # Panics
-    /// Without a template.
+    /// When `templates` is empty.
     pub fn open(
         runtime: &Handle,
         address: Address,
@@ -179,7 +180,7 @@ impl HttpShared {
         &self.templates[tag.index as usize % self.templates.len()]
     }
 
-    /// Opens one more connection and hands it out.
+    /// Opens one more connection and puts it to use.
     async fn add(self: Arc<Self>) -> std::io::Result<()> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let (connection, serving) = Connection::open(&self, number).await?;
@@ -194,7 +195,8 @@ impl HttpShared {
         Ok(())
     }
 
-    /// The same while requests wait; they fail where it cannot be opened and no other is left.
+    /// Does the same while requests wait. The requests fail where the connection cannot be opened and no
+    /// other is left.
     async fn grow(self: Arc<Self>) {
         let outcome = self.clone().add().await;
         let mut pool = lock(&self.pool);
@@ -220,7 +222,7 @@ impl HttpShared {
         }
     }
 
-    /// A connection is free: it takes the request that waited longest.
+    /// Frees a connection, which then takes the request that waited longest.
     pub(super) fn release(&self, connection: &Arc<Connection>) {
         let waiting = {
             let mut pool = lock(&self.pool);
@@ -238,7 +240,7 @@ impl HttpShared {
         }
     }
 
-    /// A connection is gone.
+    /// Removes a connection that was lost.
     pub(super) fn lost(self: &Arc<Self>, connection: &Arc<Connection>) {
         let mut pool = lock(&self.pool);
         pool.free.retain(|free| !Arc::ptr_eq(free, connection));
@@ -250,11 +252,11 @@ impl HttpShared {
     }
 
     pub(super) fn report(&self, answer: Answer) {
-        // Nobody listens any more once a run was given up.
+        // Nobody listens any more once a run has been given up.
         let _ = self.answers.send(answer);
     }
 
-    /// What an answer says. Answers that look like one that was good are good.
+    /// Evaluates an answer. Answers with the shape of an earlier good one count as good without being parsed.
     pub(super) fn judge(&self, response: &Response) -> Result<u64, String> {
         let shape = response.shape();
         if let Some((known, bytes)) = *lock(&self.known)
@@ -268,7 +270,7 @@ impl HttpShared {
     }
 }
 
-/// The first address of a host.
+/// Returns the first address of a host.
 fn socket(address: &Address) -> Result<SocketAddr, ClientError> {
     let mut found = (address.host.as_str(), address.port)
         .to_socket_addrs()

@@ -1,8 +1,8 @@
-//! Sends inference requests (KServe v2) over HTTP or gRPC, and notes when what happened to each.
+//! Sends inference requests (KServe v2) over HTTP or gRPC, and records the times of each.
 //!
-//! [`InferClient`] is the plug-in point. [`HttpClient`] keeps a pool of connections of which each carries
-//! one request at a time, as Triton's front end demands; it opens them all at once before the load, since
-//! Triton binds connections that are opened one by one to the same thread.
+//! [`InferClient`] is the plug-in point. [`HttpClient`] keeps a pool of connections. Each carries one request
+//! at a time, as Triton's front end requires. All connections are opened at once before the load begins,
+//! since Triton binds connections that are opened one by one to the same thread.
 
 mod access;
 mod address;
@@ -32,7 +32,7 @@ use std::fmt::Debug;
 use std::sync::mpsc::Sender;
 use tokio::runtime::Handle;
 
-/// Why requests cannot be sent.
+/// The reasons why requests cannot be sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -48,56 +48,56 @@ pub enum ClientError {
     Runtime(std::io::Error),
 }
 
-/// What became of one request. Times are those of [`crate::clock`].
+/// The outcome of one request. Times are those of [`crate::clock`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Which request.
+    /// The tag that identifies the request.
     pub tag: Tag,
-    /// When it was to be sent.
+    /// The time at which the request was scheduled to be sent.
     pub intended: Nanoseconds,
-    /// When writing it began.
+    /// The time at which writing the request began.
     pub sent: Nanoseconds,
-    /// When it was written completely.
+    /// The time at which the request was completely written.
     pub written: Nanoseconds,
-    /// When the first byte of the answer was read.
+    /// The time at which the first byte of the answer was read.
     pub first_byte: Nanoseconds,
-    /// When the whole answer was read, or the request failed.
+    /// The time at which the whole answer was read, or the request failed.
     pub done: Nanoseconds,
-    /// The connection that carried it.
+    /// The connection that carried the request.
     pub connection: u32,
-    /// Bytes of the output tensors, or why there are none.
+    /// Number of bytes of the output tensors, or the reason for the failure.
     pub result: Result<u64, String>,
 }
 
-/// Sends requests and never waits for them; answers go to the channel that the client was made with.
+/// Sends requests without waiting for answers, which go to the channel that the client was created with.
 pub trait InferClient: Debug + Send + Sync {
-    /// Sends one request now. `intended` is when it was to be sent. Does not block: what cannot be sent at
-    /// once is sent as soon as a connection is free, and [`Answer::sent`] says when that was.
+    /// Sends one request now, without blocking. `intended` is the time at which it was scheduled. If no
+    /// connection is free, the request is sent as soon as one is, and [`Answer::sent`] records that time.
     fn send(&self, tag: Tag, intended: Nanoseconds);
 
-    /// How often no connection was free.
+    /// Returns how many times no connection was free.
     fn exhausted(&self) -> u64;
 }
 
 /// A client with its connections to one server.
 pub trait ServerPool: InferClient {
-    /// How many connections were opened so far.
+    /// Returns the number of connections opened so far.
     fn connections(&self) -> u32;
 
-    /// The most that may be open.
+    /// Returns the maximum number of open connections.
     fn most_connections(&self) -> u32;
 
-    /// Closes all connections. Requests that still wait for an answer never get one.
+    /// Closes all connections. Pending requests never get an answer.
     fn close(&self);
 }
 
-/// Opens connections to a server, by the protocol of its address.
+/// Opens connections to a server, with the protocol of its address.
 ///
 /// # Errors
 /// As [`HttpClient::open`].
 ///
 /// # Panics
-/// Without a template.
+/// When `templates` is empty.
 pub fn open(
     runtime: &Handle,
     server: &ServerClient,

@@ -1,4 +1,4 @@
-//! A request as bytes: made once for each input, so that sending costs one system call.
+//! Requests as bytes: built once for each input, so that sending costs one system call.
 
 use super::ClientError;
 use super::address::Protocol;
@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-/// Which phase of a run a request belongs to, and its number there.
+/// The phase of a run that a request belongs to, and its number in that phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
     /// One letter: `w` warm-up, `c` calibration, `m` measured.
     pub phase: char,
-    /// From 0.
+    /// The number of the request, from 0.
     pub index: u32,
 }
 
@@ -20,13 +20,13 @@ impl Tag {
     /// The length of an identifier.
     pub(super) const LENGTH: usize = 12;
 
-    /// The identifier of the request in the server's trace: always as long.
+    /// Returns the identifier of the request in the server's trace, which always has the same length.
     #[must_use]
     pub fn id(self) -> String {
         format!("{}/{:010}", self.phase, self.index)
     }
 
-    /// Reads an identifier back.
+    /// Parses an identifier.
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
         let (phase, index) = id.split_once('/').filter(|_| id.len() == Self::LENGTH)?;
@@ -44,22 +44,21 @@ pub struct RequestTemplate {
     tensors: Arc<[u8]>,
 }
 
-/// Where the tensors of a request are.
+/// The location of the tensors of a request.
 #[derive(Debug, Clone)]
 pub(super) enum Tensors<'a> {
     /// In the body, one after another, in the order of the model's inputs.
     Inline(&'a [Vec<u8>]),
-    /// In a region of shared memory: its name, and for each input its offset and size; the same for the
-    /// outputs.
+    /// In a region of shared memory: its name, and the offset and size of each input and of each output.
     Shared { region: &'a str, inputs: &'a [(u64, u64)], outputs: &'a [(u64, u64)] },
 }
 
 impl RequestTemplate {
-    /// A request that carries its tensors, as this server wants it. `inputs` are the bytes of each input of the model,
-    /// `shapes` their dimensions with the batch first.
+    /// Builds a request that carries its tensors, for this server. `inputs` are the bytes of each input of
+    /// the model, `shapes` their dimensions with the batch first.
     ///
     /// # Errors
-    /// When the server's address is none.
+    /// When the server's URL is not a valid address.
     pub fn inline(
         server: &ServerClient,
         model: &ModelInfo,
@@ -107,7 +106,7 @@ impl RequestTemplate {
         });
         let outputs: Vec<_> = outputs.collect();
         let rest = serde_json::json!({ "inputs": inputs, "outputs": outputs }).to_string();
-        // {"id":"…","inputs":…}: the identifier first, so that what follows is one piece.
+        // The identifier comes first, as in {"id":"…","inputs":…}, so that everything after it is one piece.
         let after_id = format!("\",{}", &rest[1..]);
         let json_start = "{\"id\":\"";
         let json_length = json_start.len() + Tag::LENGTH + after_id.len();
@@ -134,12 +133,12 @@ impl RequestTemplate {
         Ok(Self::of_pieces(head.into_bytes(), after_id.into_bytes(), tensors))
     }
 
-    /// A request of which these bytes come before the identifier, after it, and last.
+    /// Builds a request from the bytes before the identifier, those after it, and the tensors at the end.
     pub(super) fn of_pieces(before_id: Vec<u8>, after_id: Vec<u8>, tensors: Vec<u8>) -> Self {
         Self { before_id: before_id.into(), after_id: after_id.into(), tensors: tensors.into() }
     }
 
-    /// All bytes of a request, in pieces that share what is the same for all.
+    /// Returns all bytes of a request, in pieces that share what all requests have in common.
     #[cfg(feature = "remote")]
     pub(super) fn bytes(&self, id: &str) -> [bytes::Bytes; 3] {
         use bytes::Bytes;
@@ -148,13 +147,13 @@ impl RequestTemplate {
         [first.into(), shared(&self.after_id), shared(&self.tensors)]
     }
 
-    /// The length of a request in bytes.
+    /// Returns the length of a request in bytes.
     #[must_use]
     pub fn length(&self) -> usize {
         self.before_id.len() + Tag::LENGTH + self.after_id.len() + self.tensors.len()
     }
 
-    /// The pieces of a request from byte `skip` on.
+    /// Returns the pieces of a request from byte `skip` on.
     pub(super) fn pieces<'a>(&'a self, id: &'a [u8], mut skip: usize) -> [IoSlice<'a>; 4] {
         [&self.before_id[..], id, &self.after_id[..], &self.tensors[..]].map(|piece| {
             let skipped = skip.min(piece.len());

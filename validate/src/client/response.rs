@@ -1,35 +1,36 @@
-//! Answers of a server, as they come in.
+//! Incremental reader of a server's answers.
 //!
-//! Our own reader and not a crate's, for one reason: once in about a hundred thousand answers Triton 24.10
-//! sends the line `: 147` in place of `Content-Length: 147`, which every strict parser refuses.
+//! This crate has its own reader for one reason: about once in a hundred thousand answers Triton 24.10 sends
+//! the line `: 147` in place of `Content-Length: 147`, which every strict parser refuses.
 
 use super::chunks::Chunks;
 
-/// The longest answer that is believed, in bytes: 1 GiB. Its length is a server's word, and memory is taken for it.
+/// The maximum length of an answer that is accepted, in bytes: 1 GiB. The server states the length, and that
+/// much memory is allocated.
 const LONGEST: usize = 1 << 30;
 
-/// Reads answers, one after another, from pieces of any size.
+/// Reads consecutive answers from pieces of any size.
 #[derive(Debug, Default)]
 pub(super) struct ResponseReader {
     bytes: Vec<u8>,
-    /// Of the answer that is being read, once its head is complete.
+    /// The head of the answer that is being read, once the head is complete.
     head: Option<ResponseHead>,
 }
 
 #[derive(Debug)]
 struct ResponseHead {
     status: u16,
-    /// Where the body ends.
+    /// How the end of the body is determined.
     body: Body,
-    /// How much of it is JSON, where the rest is binary.
+    /// Number of bytes of JSON, where the rest is binary.
     json: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Body {
-    /// After so many bytes.
+    /// After this many bytes.
     Length(usize),
-    /// Where its chunks say so.
+    /// Where the chunks end.
     Chunks(Chunks),
 }
 
@@ -38,17 +39,17 @@ enum Body {
 pub(super) struct Response {
     status: u16,
     json: Vec<u8>,
-    /// Bytes after the JSON: tensors.
+    /// Number of bytes after the JSON, which are tensors.
     binary: usize,
 }
 
 impl ResponseReader {
-    /// Whether nothing of an answer was read yet.
+    /// Returns whether nothing of an answer was read yet.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.head.is_none()
     }
 
-    /// Takes bytes that were read; returns the answer that they complete.
+    /// Consumes bytes that were read; returns the answer that they complete, if any.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Option<Response>, String> {
         self.bytes.extend_from_slice(bytes);
         let head = match &mut self.head {
@@ -86,7 +87,8 @@ impl ResponseReader {
     }
 }
 
-/// A head that is complete, and where it ends. One of status 1xx is none of an answer: it only says that one will come.
+/// Reads a complete head and returns it with the position of its end. A head of status 1xx yields none: it
+/// only announces an answer.
 fn read_head(bytes: &[u8]) -> Result<Option<(Option<ResponseHead>, usize)>, String> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return if bytes.len() > 65_536 {
@@ -113,7 +115,7 @@ fn read_head(bytes: &[u8]) -> Result<Option<(Option<ResponseHead>, usize)>, Stri
             coding = Some(value.trim().to_owned());
         }
     }
-    // Chunks say where an answer ends, whatever else does.
+    // Chunked coding takes precedence over any stated length.
     let body = match &coding {
         Some(coding) if coding.eq_ignore_ascii_case("chunked") => {
             Some(Body::Chunks(Chunks::default()))
@@ -136,11 +138,11 @@ fn read_head(bytes: &[u8]) -> Result<Option<(Option<ResponseHead>, usize)>, Stri
     }
 }
 
-/// What a connection makes of bytes that come in pieces of at most `piece` of them: for each answer the bytes of its
-/// tensors, or what the server said in place of them. For the fuzzer.
+/// Feeds bytes to the reader in pieces of at most `piece` bytes. Returns for each answer the number of bytes
+/// of its tensors, or the server's error text. For the fuzzer.
 ///
 /// # Errors
-/// When it is no HTTP.
+/// When the bytes are not HTTP.
 pub fn answer_sizes(bytes: &[u8], piece: usize) -> Result<Vec<Result<u64, String>>, String> {
     let mut reader = ResponseReader::default();
     let mut answers = Vec::new();
@@ -156,7 +158,7 @@ pub fn answer_sizes(bytes: &[u8], piece: usize) -> Result<Vec<Result<u64, String
 }
 
 impl Response {
-    /// Bytes of the output tensors, in the answer or in shared memory.
+    /// Returns the number of bytes of the output tensors, in the answer or in shared memory.
     pub(super) fn output_bytes(&self) -> Result<u64, String> {
         let text = String::from_utf8_lossy(&self.json);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -167,7 +169,8 @@ impl Response {
         let outputs = json["outputs"].as_array().ok_or_else(|| format!("no outputs: {text}"))?;
         let sizes = outputs.iter().map(|output| {
             let size = output["parameters"]["binary_data_size"].as_u64();
-            // Of a tensor in shared memory only the shape is said: its elements stand for its bytes.
+            // A server states only the shape of a tensor in shared memory, so its number of elements stands
+            // for its bytes.
             let shape = output["shape"].as_array().map(Vec::as_slice).unwrap_or_default();
             let sides = shape.iter().filter_map(serde_json::Value::as_u64);
             size.unwrap_or_else(|| sides.fold(1, u64::saturating_mul))
@@ -175,7 +178,7 @@ impl Response {
         Ok(sizes.fold(0, u64::saturating_add))
     }
 
-    /// Whether another answer looks the same from outside: then it need not be taken apart.
+    /// Returns the shape of the answer; another answer of the same shape need not be parsed.
     pub(super) fn shape(&self) -> (u16, usize, usize) {
         (self.status, self.json.len(), self.binary)
     }

@@ -1,4 +1,4 @@
-//! Inputs and outputs in system shared memory, so that bodies need not be copied through sockets.
+//! Inputs and outputs in system shared memory, which avoids copying bodies through sockets.
 
 use super::control::{ModelInfo, ServerClient};
 use super::request::{RequestTemplate, Tensors};
@@ -7,9 +7,9 @@ use crate::data::InputSample;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// A region that holds the inputs of all samples and one place for the outputs, which nobody reads.
+/// A region that holds the inputs of all samples and one place for the outputs, which are never read.
 ///
-/// POSIX shared memory is a file in `/dev/shm`; it is removed when this is dropped.
+/// POSIX shared memory is a file in `/dev/shm`; the file is removed when this value is dropped.
 #[derive(Debug)]
 pub struct SharedMemory {
     name: String,
@@ -20,10 +20,10 @@ pub struct SharedMemory {
 impl SharedMemory {
     /// Fills a region and registers it; returns it with one request for each sample.
     ///
-    /// `output_bytes` the sizes of the outputs, or nothing where outputs come in the answer.
+    /// `output_bytes` are the sizes of the outputs; empty where outputs are returned in the answer.
     ///
     /// # Errors
-    /// When the region cannot be made, or the server refuses it (newer ones do without
+    /// When the region cannot be created, or the server refuses it (newer ones refuse unless started with
     /// `--allow-client-shm=true`).
     pub fn register(
         server: &ServerClient,
@@ -38,7 +38,7 @@ impl SharedMemory {
         let mut end = 0;
         let mut place = |bytes: u64| {
             let start = end;
-            // Aligned as any vector instruction would like it.
+            // This alignment suits any vector instruction.
             end += bytes.next_multiple_of(64);
             (start, bytes)
         };
@@ -66,10 +66,10 @@ impl SharedMemory {
         Ok((region, templates))
     }
 
-    /// Lets the server forget the region, and removes it.
+    /// Unregisters the region from the server, and removes it.
     ///
     /// # Errors
-    /// When the server does not answer; the region is removed all the same.
+    /// When the server does not answer; the region is removed nonetheless.
     pub fn unregister(self) -> Result<(), ControlError> {
         self.server.unregister_shared_memory(&self.name)
     }
@@ -77,7 +77,7 @@ impl SharedMemory {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
-        // Nothing better can be done about what cannot be removed.
+        // If the file cannot be removed, nothing else can be done.
         let _ = std::fs::remove_file(&self.file);
     }
 }

@@ -1,14 +1,15 @@
-//! The files of a comparison.
+//! Writing the files of a comparison.
 
 use super::tables::ValidationResult;
 use super::text::report_markdown;
 use igniter::figures::{validation_figures, write_figures};
 use igniter::results::{OutputDir, or_empty, write_latencies};
 
-/// Writes `comparison.json`, `comparison.csv`, `hand_overs.csv` where plans followed each other, `cdf.csv`, `latency_series.csv`, figures and `report.md`.
+/// Writes `comparison.json`, `comparison.csv`, `hand_overs.csv` where plans followed each other, `cdf.csv`,
+/// `latency_series.csv`, figures and `report.md`.
 ///
 /// # Errors
-/// When a figure cannot be drawn, or a file not be written.
+/// When a figure cannot be drawn, or a file cannot be written.
 pub fn write_comparison(dir: &mut OutputDir, comparison: &ValidationResult) -> anyhow::Result<()> {
     dir.write("comparison.json", |file| {
         serde_json::to_writer_pretty(&mut *file, comparison)?;

@@ -1,4 +1,4 @@
-//! The folder of a run: what `validate run` keeps, and `validate compare` starts from.
+//! The folder of a run: written by `validate run`, read by `validate compare`.
 
 use crate::gpu::{DriverFacts, GpuFacts, GpuSample};
 use crate::launch::InstanceReport;
@@ -12,7 +12,7 @@ use igniter::scenario::Scenario;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// A folder of a run that cannot be used.
+/// The error for a run folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}; name a folder that `validate run` wrote", .path.display())]
 pub struct FolderError {
@@ -20,13 +20,13 @@ pub struct FolderError {
     why: String,
 }
 
-/// What kind of models were served.
+/// The kind of models that were served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelKind {
-    /// They take the predicted time of the planned co-location.
+    /// Emulated models, which take the predicted time of the planned co-location.
     Emulated,
-    /// Networks of torchvision.
+    /// Networks from torchvision.
     Torchvision,
     /// A model repository.
     Ready,
@@ -44,36 +44,36 @@ impl ModelKind {
     }
 }
 
-/// What is known of one workload beyond its requests.
+/// The data of one workload of a run beyond its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadRun {
     pub workload: WorkloadName,
-    /// How many requests were to be sent.
+    /// Number of requests to send.
     pub planned: u64,
-    /// The times of an emulated model in ms, by batch size from 1: one table for each placement.
+    /// The execution times of an emulated model in ms, by batch size from 1: one table for each placement.
     #[serde(default)]
     pub tables_ms: Vec<Vec<f64>>,
-    /// What the host adds, where it was measured.
+    /// The overhead of the host, where it was measured.
     pub overhead: Option<HostOverhead>,
-    /// What the server counted during the run; of the standby's too.
+    /// The counters of the servers during the run, including those of the standby.
     pub statistics: Option<ServerStatistics>,
-    /// How often no connection was free.
+    /// Number of times that no connection was free.
     pub exhausted: u64,
-    /// Connections that were open at the end.
+    /// Number of connections that were open at the end.
     pub connections: u32,
-    /// The most that might be open; 0 where nobody said.
+    /// The maximum number of open connections; 0 where none was recorded.
     #[serde(default)]
     pub most_connections: u32,
-    /// What the instances of its servers said of themselves; empty where they do not.
+    /// The reports of the instances of its servers; empty where they send none.
     #[serde(default)]
     pub instances: Vec<InstanceReport>,
-    /// When its first standby took over, in seconds since the start; `None` where none did.
+    /// The time at which its first standby took over, in seconds since the start; `None` where none did.
     #[serde(default)]
     pub switched_s: Option<f64>,
 }
 
 impl WorkloadRun {
-    /// Of a workload that the plan does not serve.
+    /// Returns the entry of a workload that the plan does not serve.
     #[must_use]
     pub fn unserved(workload: WorkloadName) -> Self {
         Self {
@@ -91,57 +91,57 @@ impl WorkloadRun {
     }
 }
 
-/// What is known of a run beyond its requests.
+/// The data of a run beyond its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// Which launcher started the servers.
+    /// The launcher that started the servers.
     pub launcher: String,
-    /// What they served.
+    /// The kind of models that the servers served.
     pub models: ModelKind,
     /// Name and version of the first server.
     pub server: Option<String>,
     /// One entry for each workload, in the scenario's order.
     pub workloads: Vec<WorkloadRun>,
-    /// What happened during the run.
+    /// The warnings raised during the run.
     pub warnings: Vec<Warning>,
-    /// The GPUs that served, in the plan's order, as their driver described them; empty without any.
+    /// The GPUs that served, in the plan's order, as their driver described them; empty without a GPU.
     #[serde(default)]
     pub gpus: Vec<GpuRecord>,
     /// The image of the servers, where they ran in containers.
     #[serde(default)]
     pub image: Option<String>,
-    /// Whether standbys could take over.
+    /// Whether standbys were allowed to take over.
     #[serde(default)]
     pub shadow: bool,
-    /// For how much of the measured run some process of the machine waited for a processor, in percent;
-    /// `None` where the system does not say.
+    /// The part of the measured run in which some process of the machine waited for a processor, in percent;
+    /// `None` where the system does not report it.
     #[serde(default)]
     pub cpu_wait_pct: Option<f64>,
-    /// Where plans followed each other: when servers really came and went.
+    /// The actual start and end times of servers, where plans followed each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub happened: Option<Happened>,
-    /// How much of the processors' time the host of a virtual machine took for others during the measured run, in
-    /// percent; `None` where the system does not say.
+    /// The part of the processors' time that the host of a virtual machine took for others during the measured
+    /// run, in percent; `None` where the system does not report it.
     #[serde(default)]
     pub cpu_stolen_pct: Option<f64>,
 }
 
-/// A GPU of a run as it was at the start.
+/// The state of a GPU of a run at the start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuRecord {
-    /// Which of the plan's GPUs it stood for.
+    /// The index of the plan's GPU that it stood for.
     pub gpu: usize,
-    /// What does not change.
+    /// The facts that do not change.
     pub facts: GpuFacts,
-    /// The driver.
+    /// The facts of the driver.
     pub machine: DriverFacts,
-    /// How its SMs were shared.
+    /// The way in which its SMs were shared.
     pub sharing: String,
-    /// Clocks, power and temperature right before the run; `None` where it did not say.
+    /// Clocks, power and temperature right before the run; `None` where the GPU did not report them.
     pub at_start: Option<GpuSample>,
 }
 
-/// Plans that followed each other, as it came to be.
+/// Returns the timeline of plans that followed each other, as it really happened.
 fn followed(
     study: &Study,
     path: &Path,
@@ -158,20 +158,20 @@ fn followed(
     Ok((timeline.plan(&file.strategy), timeline))
 }
 
-/// The files of a run.
+/// The files of a run, read into memory.
 #[derive(Debug)]
 pub struct RunFolder {
-    /// Where they are.
+    /// The path of the folder.
     pub path: PathBuf,
     /// The scenario with its predictor.
     pub study: Study,
     /// The plan that ran.
     pub plan: Plan,
-    /// What is known beyond the requests.
+    /// The data beyond the requests.
     pub info: RunInfo,
     /// All requests.
     pub rows: Vec<MeasuredRequest>,
-    /// Where plans followed each other: which servers were there when. The plan then lists all of them.
+    /// Which servers existed when, where plans followed each other. The plan then lists all of them.
     pub timeline: Option<Timeline>,
 }
 
@@ -180,7 +180,7 @@ impl RunFolder {
     pub const SCENARIO: &'static str = "scenario.toml";
     /// The plan.
     pub const PLAN: &'static str = "plan.json";
-    /// In its place, plans that followed each other.
+    /// Plans that followed each other; replaces the plan.
     pub const PLANS: &'static str = "plans.json";
     /// The coefficients of the predictor.
     pub const COEFFICIENTS: &'static str = "coefficients.json";
@@ -192,7 +192,7 @@ impl RunFolder {
     /// Reads the files of a run.
     ///
     /// # Errors
-    /// When one is missing or wrong.
+    /// When a file is missing or invalid.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = |name: &str| {
             let file = path.join(name);
@@ -209,7 +209,7 @@ impl RunFolder {
                 FolderError { path: file, why }
             })
         };
-        // Paths in the resolved scenario are as seen from where the program runs.
+        // Paths in the resolved scenario are relative to the working directory of the program.
         let scenario = Scenario::parse(&text(Self::SCENARIO)?, Path::new(Self::SCENARIO))?;
         let coefficients = path.join(Self::COEFFICIENTS).display().to_string();
         let overrides = Overrides { profile: Some(coefficients), ..Overrides::default() };
@@ -227,7 +227,7 @@ impl RunFolder {
         Ok(Self { path: path.to_owned(), study, plan, info, rows, timeline })
     }
 
-    /// The stretch of the run that counts.
+    /// Returns the measured window of the run.
     ///
     /// # Errors
     /// When the scenario leaves nothing to measure.

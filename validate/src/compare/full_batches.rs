@@ -1,4 +1,4 @@
-//! How long full batches take: as the predictor has it, and as the servers had it.
+//! The service time of full batches: as predicted, and as measured on the servers.
 
 use super::RunFolder;
 use crate::measure::{MeasuredRequest, batches};
@@ -19,8 +19,8 @@ pub(super) struct FullBatches<'a> {
     pub(super) measured_ms: Option<f64>,
 }
 
-/// The full batches of a workload, of the placement where they were predicted worst; `None` where the plan
-/// does not serve it.
+/// Returns the full batches of a workload, for the placement with the worst prediction error; `None` where
+/// the plan does not serve it.
 pub(super) fn full_batches<'a>(
     run: &'a RunFolder,
     predictor: &dyn Predictor,
@@ -56,7 +56,7 @@ pub(super) fn full_batches<'a>(
     let error = |batches: &FullBatches<'_>| {
         error_pct(Some(batches.hosted_ms), batches.measured_ms).map_or(-1.0, f64::abs)
     };
-    // Of equals the last: so the first placement is looked at last.
+    // Of equal errors `max_by` returns the last, so the first placement is visited last.
     placements.into_iter().enumerate().rev().map(of).max_by(|a, b| error(a).total_cmp(&error(b)))
 }
 
@@ -64,7 +64,7 @@ pub(super) fn share(run: &RunFolder, placement: &Placement) -> SmPercent {
     placement.sm.to_percent(run.study.kind().units).expect("the plan was checked when it was read")
 }
 
-/// Time and throughput of a full batch in the planned co-location.
+/// Returns the time and throughput of a full batch in the planned co-location.
 fn in_plan(
     run: &RunFolder,
     predictor: &dyn Predictor,
@@ -90,7 +90,7 @@ fn in_plan(
     (prediction.latency_ms(), prediction.throughput_rps)
 }
 
-/// The servers of a GPU that take requests when one of them begins to, itself among them.
+/// Returns the servers of a GPU that take requests when one of them begins to, including that server.
 fn beside(timeline: &Timeline, gpu: usize, of: usize) -> impl Iterator<Item = usize> {
     let on = timeline.servers.iter().filter(|server| server.gpu.index() == gpu);
     let on: Vec<_> = on.map(|server| (server.takes_from, server.takes_until)).collect();
@@ -101,7 +101,7 @@ fn beside(timeline: &Timeline, gpu: usize, of: usize) -> impl Iterator<Item = us
     })
 }
 
-/// By how many percent a number is above what was measured.
+/// Returns by how many percent a number is above the measured one.
 pub(super) fn error_pct(got: Option<f64>, measured: Option<f64>) -> Option<f64> {
     let (got, measured) = (got?, measured?);
     (measured > 0.0).then(|| (got / measured - 1.0) * 100.0)

@@ -1,4 +1,4 @@
-//! Around hand-overs: latencies while requests go over from servers to others.
+//! Latencies around hand-overs, when requests move from one set of servers to another.
 
 use super::RunFolder;
 use super::full_batches::error_pct;
@@ -8,34 +8,35 @@ use igniter::stats::percentile;
 use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
 
-/// How long before and after the moment in which requests go over, in s.
+/// Length of the observed interval before and after the moment of the hand-over, in s.
 pub const AROUND_S: u64 = 5;
 
 /// One hand-over of one workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HandOverRow {
     pub workload: WorkloadName,
-    /// When other servers took over, in s since the start.
+    /// The time at which other servers took over, in s since the start.
     pub at_s: f64,
-    /// The GPUs of the servers before, with a space between.
+    /// The GPUs of the servers before the hand-over, separated by spaces.
     pub from_gpus: String,
-    /// The GPUs of those after it.
+    /// The GPUs of the servers after the hand-over.
     pub to_gpus: String,
-    /// How long the slowest new server took from its order to its first request, in s; `None` where none was new.
+    /// The time that the slowest new server took from its order to its first request, in s; `None` where none was
+    /// new.
     pub start_s: Option<f64>,
-    /// Requests within [`AROUND_S`] of it.
+    /// Number of requests within [`AROUND_S`] of the hand-over.
     pub requests: usize,
-    /// How many of them were not answered, or failed.
+    /// Number of those requests that failed or were never answered.
     pub lost: usize,
     /// Their simulated P99, in ms.
     pub simulated_p99_ms: Option<f64>,
-    /// The measured one.
+    /// Their measured P99, in ms.
     pub measured_p99_ms: Option<f64>,
     /// Simulated minus measured, in percent of measured.
     pub error_pct: Option<f64>,
 }
 
-/// The hand-overs of a run, in order of time.
+/// Returns the hand-overs of a run, in order of time.
 pub(super) fn hand_overs(run: &RunFolder, simulated: &Arm, measured: &Arm) -> Vec<HandOverRow> {
     let Some(timeline) = &run.timeline else { return Vec::new() };
     let end = run.study.scenario().duration;

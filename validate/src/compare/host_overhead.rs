@@ -1,12 +1,12 @@
-//! A predictor with what the host adds.
+//! A predictor that includes the overhead of the host.
 
 use crate::measure::HostOverhead;
 use igniter::domain::{GpuKind, ModelId, ModelName, Workload};
 use igniter::predictor::{CoLocationPrediction, Member, Predictor};
 use igniter::units::{BatchSize, Bytes};
 
-/// A predictor to which each workload is a model of its own, since each has a server of its own, which adds
-/// its own overhead to the execution of a batch.
+/// A predictor that treats each workload as a model of its own, because each workload has its own server,
+/// which adds its own overhead to the execution of a batch.
 #[derive(Debug)]
 pub struct HostedPredictor<'a> {
     inner: &'a dyn Predictor,
@@ -16,7 +16,7 @@ pub struct HostedPredictor<'a> {
 }
 
 impl<'a> HostedPredictor<'a> {
-    /// Wraps a predictor. Model i is called as workload i is.
+    /// Wraps a predictor. Model i gets the name of workload i.
     ///
     /// # Panics
     /// When the predictor does not know the model of a workload.
@@ -31,10 +31,10 @@ impl<'a> HostedPredictor<'a> {
         Self { inner, names, models: workloads.iter().map(known).collect(), overheads }
     }
 
-    /// What the model of a workload is called here.
+    /// Returns the name that this predictor gives the model of a workload.
     ///
     /// # Panics
-    /// Never: names of workloads and of models have one rule.
+    /// Never: names of workloads and of models follow the same rule.
     #[must_use]
     pub fn model_of(workload: &Workload) -> ModelName {
         ModelName::new(workload.name.as_str()).expect("names have one rule")

@@ -1,7 +1,7 @@
-//! Predicted, simulated and measured, side by side.
+//! Compares predicted, simulated and measured results side by side.
 //!
-//! Everything here is made from the files of a run's folder ([`RunFolder`]) alone, so that `validate compare`
-//! can make it again at any time.
+//! The comparison uses only the files of a run's folder ([`RunFolder`]), so `validate compare` can repeat it
+//! at any time.
 
 mod files;
 mod folder;

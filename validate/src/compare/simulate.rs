@@ -1,4 +1,4 @@
-//! The simulated arm: the engine with the arrivals that the server really got.
+//! The simulated arm: the engine driven by the arrivals that the server really received.
 
 use super::{HostedPredictor, ModelKind, RunInfo};
 use crate::measure::{Arm, HostOverhead, MeasuredRequest};
@@ -16,10 +16,10 @@ use igniter::sim::{
 };
 use igniter::units::{Milliseconds, Nanoseconds};
 
-/// How the engine is set for a kind of model.
+/// Returns the engine settings for a kind of model.
 ///
-/// Triton's Python backend copies and executes one after the other. Emulated models take the time of the
-/// planned co-location whoever else executes, which is the engine's static interference.
+/// Triton's Python backend copies and executes sequentially. Emulated models take the time of the planned co-location
+/// regardless of what else executes, which is the engine's static interference.
 #[must_use]
 pub fn sim_setting(scenario: &EngineSpec, models: ModelKind) -> EngineSpec {
     match models {
@@ -33,8 +33,8 @@ pub fn sim_setting(scenario: &EngineSpec, models: ModelKind) -> EngineSpec {
     }
 }
 
-/// How standbys are sized and called: as the scenario's controller says where it is `shadow`, else as in the
-/// paper. The engine's controller takes the same, so that both arms follow one rule.
+/// Returns the rule by which standbys are sized and named: the scenario's controller where it is `shadow`, else the
+/// paper's. The engine's controller uses the same rule, so that both arms follow it.
 #[must_use]
 pub fn shadow_spec(scenario: &Scenario) -> ShadowSpec {
     match scenario.control.controller {
@@ -43,7 +43,7 @@ pub fn shadow_spec(scenario: &Scenario) -> ShadowSpec {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 enum RequestOutcome {
     Done(RequestRecord),
@@ -51,7 +51,7 @@ enum RequestOutcome {
 }
 
 impl RequestOutcome {
-    /// In the order of this key the k-th of a workload is its k-th request in the order of sending.
+    /// Returns the sort key by which the k-th outcome of a workload is its k-th request in the order of sending.
     fn key(&self) -> (WorkloadId, Nanoseconds, u64) {
         match self {
             Self::Done(record) => (record.workload, record.arrival, record.batch),
@@ -60,7 +60,7 @@ impl RequestOutcome {
     }
 }
 
-/// Keeps all records.
+/// A sink that keeps all records.
 #[derive(Debug, Default)]
 struct RecordKeeper(Vec<RequestOutcome>);
 
@@ -76,23 +76,23 @@ impl RecordSink for RecordKeeper {
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }
 
-/// What the engine makes of a run.
+/// The result of simulating a run.
 #[derive(Debug)]
 pub struct SimulatedRun {
-    /// Its records and their statistics.
+    /// The records with their statistics.
     pub arm: Arm,
-    /// For each workload of the scenario, when its first standby took over.
+    /// The time at which the first standby of each workload of the scenario took over.
     pub switched: Vec<Option<Nanoseconds>>,
 }
 
-/// Simulates a plan, or the timeline whose servers it lists, with the arrivals of `rows`, with standbys where the run had
-/// them.
+/// Simulates a plan, or the timeline whose servers it lists, with the arrivals of `rows`, and with standbys where the
+/// run had them.
 ///
-/// A request arrives when it was really sent; its latency counts from when it was to be sent, as that of the
-/// measured arm does. A client that was late therefore is no difference between the arms.
+/// A request arrives when it was really sent; its latency counts from its intended send time, as in the measured arm. A
+/// late client therefore makes no difference between the arms.
 ///
 /// # Errors
-/// When the engine refuses the plan.
+/// When the engine rejects the plan.
 pub fn simulated_arm(
     scenario: &Scenario,
     (plan, timeline): (&Plan, Option<&Timeline>),
@@ -106,7 +106,7 @@ pub fn simulated_arm(
     let overheads: Vec<HostOverhead> =
         info.workloads.iter().map(|run| run.overhead.unwrap_or_default()).collect();
     let hosted = HostedPredictor::new(predictor, &workloads, overheads.clone());
-    // For each workload: when requests were sent, and when they were to be.
+    // For each workload: (sent, intended) times of its requests.
     let mut sent: Vec<Vec<(u64, u64)>> = Vec::new();
     let mut sim_workloads = Vec::new();
     for entry in &scenario.workloads {
@@ -123,9 +123,9 @@ pub fn simulated_arm(
             },
             arrival,
             batching: entry.batching.clone(),
-            // What a server adds was measured; the scenario's assumption of it would count twice.
+            // The server's overhead was measured; adding the scenario's assumption would count it twice.
             server: ServerSpec {
-                // The engine gets the models by other names than the profile has.
+                // The engine knows the models by other names than the profile.
                 noise: entry
                     .server
                     .noise
@@ -176,7 +176,7 @@ pub fn simulated_arm(
     for outcome in outcomes {
         let (workload, arrival, _) = outcome.key();
         let index = workload.index();
-        // Those that the simulated server had not answered at its end are missing.
+        // Skip requests that the simulated server had not answered at the end: they have no outcome.
         while sent[index][next[index]].0 < arrival.get() {
             next[index] += 1;
         }
@@ -191,7 +191,7 @@ pub fn simulated_arm(
                 record.done += outside.to_nanoseconds();
                 records.push(record);
             }
-            // As failures of the measured arm.
+            // Counted as failures, as in the measured arm.
             RequestOutcome::Failed(failed) => unfinished.push((workload, failed.gpu, intended)),
         }
     }

@@ -1,4 +1,4 @@
-//! The table of a comparison.
+//! Builds the table of a comparison.
 
 use super::full_batches::{FullBatches, error_pct, full_batches, share};
 use super::hand_overs::{HandOverRow, hand_overs};
@@ -13,29 +13,29 @@ use igniter::stats::{bias_pct, mape_pct, mean, pearson, percentile};
 use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
 
-/// Simulated minus measured, in percent of measured.
+/// Simulated minus measured values, in percent of the measured ones.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SimulationErrors {
-    /// Of the mean latency.
+    /// Error of the mean latency.
     pub mean_pct: Option<f64>,
-    /// Of the median.
+    /// Error of the median latency.
     pub p50_pct: Option<f64>,
-    /// Of the 90th percentile.
+    /// Error of the 90th percentile.
     pub p90_pct: Option<f64>,
-    /// Of the 99th percentile.
+    /// Error of the 99th percentile.
     pub p99_pct: Option<f64>,
     pub throughput_pct: Option<f64>,
-    /// Of the share of requests over the SLO, in percentage points.
+    /// Error of the share of requests over the SLO, in percentage points.
     pub violation_points: Option<f64>,
 }
 
-/// One workload. Where several placements serve it, GPU, batch and share, and the times of full batches, are
-/// those of the placement whose full batches were predicted worst.
+/// The comparison of one workload. Where several placements serve it, GPU, batch, share and the times of full batches
+/// are those of the placement with the worst prediction error of full batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComparedWorkload {
     pub workload: WorkloadName,
     pub model: ModelName,
-    /// How many placements serve it.
+    /// Number of placements that serve it.
     pub replicas: usize,
     /// Its GPU in the plan.
     pub gpu: usize,
@@ -45,91 +45,90 @@ pub struct ComparedWorkload {
     pub sm_pct: f64,
     /// Its SLO, in ms.
     pub slo_ms: f64,
-    /// What the predictor says of a full batch in the planned co-location, in ms.
+    /// The predicted time of a full batch in the planned co-location, in ms.
     pub predicted_batch_ms: f64,
-    /// The same with what the host was seen to add, in ms.
+    /// The same with the measured overhead of the host, in ms.
     pub hosted_batch_ms: f64,
-    /// How long full batches kept their instance, mean in ms; `None` without a full batch or a trace.
+    /// The mean time for which full batches occupied their instance, in ms; `None` without a full batch or a trace.
     pub measured_batch_ms: Option<f64>,
-    /// Predicted with the host's overhead minus measured, in percent of measured.
+    /// The prediction with the host's overhead minus the measured time, in percent of the measured time.
     pub batch_error_pct: Option<f64>,
-    /// Throughput with full batches back to back as predicted, in requests/s.
+    /// The predicted throughput with full batches back to back, in requests/s.
     pub predicted_capacity_rps: f64,
-    /// What the simulator makes of the arrivals that were sent.
+    /// The result of simulating the arrivals that were sent.
     pub simulated: WorkloadSummary,
-    /// What was measured.
+    /// The measured result.
     pub measured: WorkloadSummary,
-    /// How far apart they are.
+    /// The differences between the two.
     pub errors: SimulationErrors,
-    /// By how much requests were sent late, 99th percentile in ms.
+    /// The 99th percentile of the lateness of sending, in ms.
     pub late_p99_ms: f64,
-    /// The greatest lateness, in ms.
+    /// The maximum lateness of sending, in ms.
     pub late_max_ms: f64,
-    /// P99 latency counted from when requests were really sent, in ms: what a client that omits its own
-    /// lateness would report.
+    /// P99 latency counted from the actual send time, in ms: the value that a client that omits its own lateness would
+    /// report.
     pub p99_from_sent_ms: Option<f64>,
     /// Mean latency counted in the same way, in ms.
     pub mean_from_sent_ms: Option<f64>,
-    /// When its first standby took over in the simulation, in seconds; `None` where none did.
+    /// The time at which its first standby took over in the simulation, in seconds; `None` where none did.
     pub simulated_switch_s: Option<f64>,
-    /// When one really took over.
+    /// The time at which its first standby took over in the measurement, in seconds; `None` where none did.
     pub measured_switch_s: Option<f64>,
-    /// What the artifact calls GPU latency: how long batches executed, mean over requests in ms, as the server counted
-    /// over the whole run; `None` without its statistics.
+    /// The artifact's GPU latency: the mean over requests of the execution time of their batches in ms, as the server
+    /// counted it over the whole run; `None` without its statistics.
     #[serde(default)]
     pub server_gpu_ms: Option<f64>,
-    /// What it calls average latency: the same with the copies of inputs and outputs, without any waiting.
+    /// The artifact's average latency: the same with the copies of inputs and outputs, without queueing.
     #[serde(default)]
     pub server_batch_ms: Option<f64>,
 }
 
-/// How well one kind of number agrees with what was measured, over all workloads.
+/// The agreement of one kind of number with the measurement, over all workloads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     pub what: String,
     /// Mean absolute error, in percent.
     pub mape_pct: Option<f64>,
-    /// Mean error, in percent: above 0 where simulated or predicted is too high.
+    /// Mean error, in percent; positive where the simulated or predicted value is too high.
     pub bias_pct: Option<f64>,
-    /// Pearson's correlation with what was measured; `None` below two workloads.
+    /// Pearson's correlation with the measured values; `None` below two workloads.
     pub correlation: Option<f64>,
 }
 
-/// Everything that text, files and figures are made from.
+/// The result of a comparison: the source of all its text, files and figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValidationResult {
     pub scenario: String,
-    /// Who planned.
+    /// The strategy that planned.
     pub strategy: String,
-    /// Who predicted.
+    /// The predictor.
     pub predictor: String,
-    /// Who started the servers.
+    /// The launcher that started the servers.
     pub launcher: String,
-    /// What they served.
+    /// The kind of models that they served.
     pub models: ModelKind,
     /// The server's name and version.
     pub server: Option<String>,
-    /// The stretch that counts, in seconds since the start.
+    /// The measured window, in seconds since the start.
     pub window_s: (f64, f64),
     /// One row for each workload that the plan serves, in the scenario's order.
     pub rows: Vec<ComparedWorkload>,
-    /// Over all workloads.
+    /// The agreement over all workloads.
     pub agreement: Vec<Agreement>,
-    /// Where plans followed each other: the P99 around each hand-over.
+    /// The P99 around each hand-over, where plans followed each other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hand_overs: Vec<HandOverRow>,
-    /// What may spoil it.
+    /// Conditions that may spoil the comparison.
     pub warnings: Vec<Warning>,
     pub checks: Vec<VerdictCheck>,
-    /// Whether all of them passed, and the measurement can be judged at all.
+    /// Whether all checks passed and the measurement can be judged at all.
     pub passed: bool,
-    /// Why the measurement is not valid, so that agreement would mean nothing: the warnings that say so. Empty where it is
-    /// valid.
+    /// The warnings that make the measurement invalid, so that agreement would mean nothing. Empty where it is valid.
     pub invalid: Vec<String>,
-    /// For figures: the arms as if they were strategies, simulated before measured.
+    /// For figures: the arms in the form of strategies, simulated before measured.
     #[serde(skip)]
     pub arms: igniter::results::Comparison,
-    /// For figures: what the arms' tables do not hold, for each workload of the scenario.
+    /// For figures: the data of each workload of the scenario that the arms' tables do not hold.
     #[serde(skip)]
     pub shown: Vec<ValidationWorkload>,
 }
@@ -137,7 +136,7 @@ pub struct ValidationResult {
 /// Compares the arms of a run.
 ///
 /// # Errors
-/// When the simulation refuses the plan or its arrivals.
+/// When the simulation rejects the plan or its arrivals.
 pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationResult> {
     let window = run.window()?;
     let scenario = run.study.scenario();
@@ -220,7 +219,7 @@ fn row(
     let FullBatches { gpu, placement, replicas, .. } = batches;
     let summaries = [simulated, measured].map(|arm| arm.metrics.workloads[index].clone());
     let [simulated, mut measured] = summaries;
-    // Without a trace, what the server has counted over the whole run says how long batches and stages took.
+    // Without a trace, the server's counters over the whole run give the times of batches and stages.
     let untraced = own.iter().all(|row| row.start_ns.is_none());
     let counted = info.statistics.as_ref().filter(|_| untraced);
     if let Some(statistics) = counted {
@@ -262,8 +261,8 @@ fn row(
     }
 }
 
-/// Puts in the stages of a request as the server has counted them: means over the whole run. What is left of the latency
-/// is waiting, as where there is a trace.
+/// Fills in the stages of a request from the server's counters: means over the whole run. The rest of the latency is
+/// queueing, as with a trace.
 fn stages_of(summary: &mut WorkloadSummary, statistics: &ServerStatistics) {
     let of = |stage: usize| statistics.per_request_ms(stage..stage + 1);
     let (Some(load), Some(exec), Some(feedback)) = (of(1), of(2), of(3)) else { return };
@@ -289,7 +288,7 @@ fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Simulation
     }
 }
 
-/// A number of a row, and what was measured of it.
+/// A number of a row and its measured counterpart.
 type Pair = fn(&ComparedWorkload) -> (Option<f64>, Option<f64>);
 
 fn agreement(rows: &[ComparedWorkload]) -> Vec<Agreement> {
@@ -314,7 +313,7 @@ fn agreement(rows: &[ComparedWorkload]) -> Vec<Agreement> {
     kinds.into_iter().map(agreement).collect()
 }
 
-/// The arms in the tables of a report, as if they were strategies.
+/// Returns the arms in the form of strategies, for the tables of a report.
 fn arms(run: &RunFolder, window: Window, arms: [Arm; 2]) -> igniter::results::Comparison {
     let kinds = std::slice::from_ref(run.study.kind());
     let results = ["simulated", "measured"].into_iter().zip(arms).map(|(name, arm)| {
@@ -325,7 +324,7 @@ fn arms(run: &RunFolder, window: Window, arms: [Arm; 2]) -> igniter::results::Co
     igniter::results::Comparison::new(&scenario.name, scenario.seed, window, results.collect())
 }
 
-/// Mean latency over time: seconds since the start, and ms.
+/// Returns the mean latency over time: seconds since the start, and ms.
 fn series(arm: &Arm, index: usize, window: Window) -> Vec<(f64, f64)> {
     const POINTS: u64 = 60;
     let latencies = arm.latencies(index);

@@ -1,4 +1,4 @@
-//! The comparison as text: for a terminal, and as a report.
+//! The comparison as text, for a terminal and as a report.
 
 use super::hand_overs::{AROUND_S, HandOverRow};
 use super::tables::{ComparedWorkload, ValidationResult};
@@ -13,7 +13,7 @@ fn signed(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:+.1}"))
 }
 
-/// The columns of the table, and what stands in them.
+/// The columns of the table, with their contents.
 const HEADER: [&str; 16] = [
     "workload",
     "model",
@@ -55,7 +55,7 @@ fn cells(row: &ComparedWorkload) -> Vec<String> {
     ]
 }
 
-/// The second table: what does not fit into the first one.
+/// The columns of the second table, which do not fit into the first one.
 const MORE: [&str; 9] = [
     "workload",
     "req/s sim.",
@@ -83,7 +83,7 @@ fn more(row: &ComparedWorkload) -> Vec<String> {
     ]
 }
 
-/// Around hand-overs, where plans followed each other.
+/// The columns of the table of hand-overs, where plans followed each other.
 const HAND_OVERS: [&str; 9] = [
     "at s",
     "workload",
@@ -130,7 +130,7 @@ fn headline(comparison: &ValidationResult) -> String {
     )
 }
 
-/// Which standbys took over, and when.
+/// Lists the standbys that took over, and when.
 fn switches(comparison: &ValidationResult) -> Vec<String> {
     let when = |seconds: Option<f64>| {
         seconds.map_or_else(|| "never".to_owned(), |seconds| format!("at {} s", short(seconds)))
@@ -158,7 +158,7 @@ fn verdict(comparison: &ValidationResult) -> String {
         return format!("verdict: agreed ({n} of {n} checks passed); the measurement is valid");
     }
     let mut text = match (comparison.passed, valid) {
-        // Agreement beside a warning that voids it is no agreement.
+        // Agreement means nothing beside a warning that voids it.
         (true, _) => {
             format!("verdict: INVALID ({n} of {n} checks passed, which means nothing here)")
         }
@@ -201,7 +201,7 @@ fn verdict(comparison: &ValidationResult) -> String {
     text
 }
 
-/// The numbers that the iGniter artifact prints of a run, as it defines them.
+/// Returns the numbers that the iGniter artifact prints for a run, by its definitions.
 fn artifact(comparison: &ValidationResult) -> Vec<String> {
     let line = |row: &ComparedWorkload| {
         let (gpu, batch) = (row.server_gpu_ms?, row.server_batch_ms?);
@@ -216,11 +216,11 @@ fn artifact(comparison: &ValidationResult) -> Vec<String> {
     comparison.rows.iter().filter_map(line).collect()
 }
 
-/// What the lines of [`artifact`] are.
+/// Explains the lines of [`artifact`].
 const ARTIFACT: &str = "as the iGniter artifact prints it (GPU latency: execution of a batch; average latency: with its copies; \
                         no waiting is in either)";
 
-/// The comparison for a terminal.
+/// Formats the comparison for a terminal.
 #[must_use]
 pub fn comparison_text(comparison: &ValidationResult) -> String {
     let mut text = headline(comparison) + "\n\n";
@@ -271,7 +271,7 @@ pub fn comparison_text(comparison: &ValidationResult) -> String {
     text + &verdict(comparison)
 }
 
-/// The comparison as a report; `figures` are file names without extension, with captions.
+/// Formats the comparison as a report; `figures` are file names without extension, with captions.
 #[must_use]
 pub fn report_markdown(comparison: &ValidationResult, figures: &[(String, String)]) -> String {
     let mut text =

@@ -1,9 +1,9 @@
-//! Whether measured and simulated agree.
+//! The verdict on whether measurement and simulation agree.
 
 use super::tables::ComparedWorkload;
 use serde::{Deserialize, Serialize};
 
-/// How far apart the arms may be, in percent of what was measured.
+/// The maximum differences between the arms, in percent of the measured values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Mean latency, simulated against measured.
@@ -23,13 +23,13 @@ impl Default for Limits {
 /// One comparison with its limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerdictCheck {
-    /// What was compared.
+    /// The quantity that was compared.
     pub what: String,
     /// The error in percent; `None` where there is nothing to compare.
     pub error_pct: Option<f64>,
-    /// What is allowed, in percent, up or down.
+    /// The allowed error in percent, in either direction.
     pub limit_pct: f64,
-    /// Whether it is within the limit.
+    /// Whether the error is within the limit.
     pub passed: bool,
 }
 
@@ -39,7 +39,7 @@ impl VerdictCheck {
         Self { what, error_pct, limit_pct, passed }
     }
 
-    /// All checks of the rows of a table.
+    /// Returns all checks of the rows of a table.
     #[must_use]
     pub fn all(rows: &[ComparedWorkload], limits: &Limits) -> Vec<Self> {
         let mut checks = Vec::new();
@@ -55,7 +55,7 @@ impl VerdictCheck {
                 row.errors.p99_pct,
                 limits.p99_pct,
             ));
-            // Without full batches, or without a trace, there is nothing to say of them.
+            // Without full batches or without a trace there is nothing to check.
             if row.batch_error_pct.is_some() {
                 let what = format!("{name}: time of a full batch");
                 checks.push(Self::new(what, row.batch_error_pct, limits.batch_pct));

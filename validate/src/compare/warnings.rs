@@ -1,19 +1,20 @@
-//! What may spoil a comparison.
+//! Conditions that may spoil a comparison.
 
 use super::{ComparedWorkload, RunFolder, RunInfo};
 use crate::measure::{Arm, MeasuredRequest, NO_ANSWER, Warning, spread_pct, window_means};
 use igniter::metrics::Window;
 
-/// A client that was later than this at the 99th percentile gets a warning, in ms.
+/// The P99 lateness of the client above which it gets a warning, in ms.
 const LATE_MS: f64 = 1.0;
-/// The run is cut into this many stretches to see whether it was steady.
+/// Number of parts into which the run is cut to check that it was steady.
 const STRETCHES: usize = 3;
-/// Their mean latencies may differ by this much more than in the simulation, in percent.
+/// The maximum by which the mean latencies of the parts may differ more than in the simulation, in percent.
 const UNSTEADY_PCT: f64 = 10.0;
-/// For so much of the run may some process of the machine wait for a processor, in percent.
+/// The maximum part of the run in which some process of the machine may wait for a processor, in
+/// percent.
 const BUSY_PCT: f64 = 30.0;
 
-/// What may spoil a whole run: what was noted while it lasted, and too few processors.
+/// Returns the warnings of a whole run: those noted during the run, and too few processors.
 pub(super) fn warnings_of_run(info: &RunInfo) -> Vec<Warning> {
     let mut warnings = info.warnings.clone();
     if let Some(waiting_pct) = info.cpu_wait_pct.filter(|&pct| pct > BUSY_PCT) {
@@ -22,7 +23,7 @@ pub(super) fn warnings_of_run(info: &RunInfo) -> Vec<Warning> {
     warnings
 }
 
-/// What may spoil the measurement of one workload.
+/// Returns the warnings about the measurement of one workload.
 pub(super) fn warnings_of(
     run: &RunFolder,
     index: usize,
@@ -36,7 +37,7 @@ pub(super) fn warnings_of(
     let mut warnings = Vec::new();
     let at_limit = info.most_connections > 0 && info.connections >= info.most_connections;
     if at_limit && info.exhausted > 0 {
-        // Whatever was late here was late for the client's limit; the machine is not to blame.
+        // Lateness here comes from the client's connection limit, not from the machine.
         let (limit, p99_ms) = (info.most_connections, row.late_p99_ms);
         warnings.push(Warning::ConnectionLimit { workload: workload(), limit, p99_ms });
     } else if row.late_p99_ms > LATE_MS {
@@ -58,7 +59,7 @@ pub(super) fn warnings_of(
     if max_queue_delay_ms > 0.0 && !batching.variable_shape {
         warnings.push(Warning::BatchRace { workload: workload(), max_queue_delay_ms });
     }
-    // Of those without an answer the run has said so itself.
+    // The run itself already reported the requests without an answer.
     let failed = own.iter().filter_map(|r| r.error.as_ref()).filter(|why| *why != NO_ANSWER);
     if let Some(first) = failed.clone().next() {
         warnings.push(Warning::FailedRequests {

@@ -1,4 +1,4 @@
-//! A folder of images as input data, in perf_analyzer's JSON format.
+//! Converts a folder of images to input data in perf_analyzer's JSON format.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,28 +26,28 @@ pub enum Preprocess {
     Raw,
 }
 
-/// How images become tensors.
+/// Options for converting images to tensors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageOptions {
-    /// The model's input.
+    /// The name of the model's input.
     pub input: String,
     /// Width and height, in pixels.
     pub size: (u32, u32),
-    /// What happens to size and numbers.
+    /// How images are resized and their values converted.
     pub preprocess: Preprocess,
-    /// The smaller side before the middle is cut out; `None`: that of the size.
+    /// The length of the smaller side before the centre is cropped; `None`: that of `size`.
     pub resize: Option<u32>,
-    /// The most images that are taken.
+    /// The maximum number of images to use.
     pub count: Option<usize>,
     /// The order of the dimensions.
     pub layout: TensorLayout,
-    /// Subtracted from each channel, after scaling to 0 … 1; not of raw ones.
+    /// Subtracted from each channel, after scaling to 0 … 1; not used for raw values.
     pub mean: [f32; 3],
-    /// Divides each channel, after that.
+    /// Divides each channel after the subtraction.
     pub std: [f32; 3],
 }
 
-/// Images that cannot be used.
+/// Errors of converting images.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
@@ -62,23 +62,23 @@ pub enum ImageError {
     Empty { path: PathBuf, others: usize },
 }
 
-/// What became of a folder of images.
+/// The outcome of converting a folder of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Converted {
-    /// Images that were written.
+    /// Number of images written.
     pub images: usize,
-    /// Images that were left out because there were enough.
+    /// Number of images left out because there were enough.
     pub beyond: usize,
-    /// Images of formats that are not read.
+    /// Number of images in unsupported formats.
     pub others: usize,
 }
 
 const READ: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
 const OTHER: [&str; 8] = ["webp", "gif", "tif", "tiff", "avif", "heic", "jxl", "ppm"];
-/// Folders in folders; more means that a link leads back to where it is.
+/// The maximum depth of nested folders; more means that a link leads back to a parent folder.
 const DEEPEST: usize = 32;
 
-/// The images of a folder and its subfolders, by path; and how many there are of other formats.
+/// Returns the images of a folder and its subfolders by path, and the number of images in other formats.
 fn files_of(folder: &Path) -> Result<(Vec<PathBuf>, usize), ImageError> {
     let (mut files, mut others) = (Vec::new(), 0);
     let mut folders = vec![(folder.to_owned(), 0)];
@@ -111,11 +111,11 @@ fn files_of(folder: &Path) -> Result<(Vec<PathBuf>, usize), ImageError> {
     Ok((files, others))
 }
 
-/// Converts the images of a folder and its subfolders, in the order of their paths, and writes one JSON document, image
-/// by image: one of them is in memory at a time.
+/// Converts the images of a folder and its subfolders, in the order of their paths, and writes one JSON
+/// document. Only one image is in memory at a time.
 ///
 /// # Errors
-/// When the folder holds no image, one cannot be read whole, or the document cannot be written.
+/// When the folder holds no image, an image cannot be read completely, or the document cannot be written.
 pub fn write_images(
     folder: &Path,
     options: &ImageOptions,
@@ -145,9 +145,9 @@ pub fn write_images(
     Ok(Converted { images: files.len(), beyond: all - files.len(), others })
 }
 
-/// An image as it is to be seen: cameras write down how they were held (EXIF).
+/// Reads an image in the orientation in which it is to be viewed, which cameras record in EXIF data.
 fn read_image(path: &Path) -> Result<DynamicImage, String> {
-    // A pipe would wait for whoever writes to it.
+    // Opening a pipe would wait for a writer.
     if !path.is_file() {
         return Err("it is no regular file".to_owned());
     }
@@ -170,10 +170,11 @@ fn read_image(path: &Path) -> Result<DynamicImage, String> {
 
 const CUT_OFF: &str = "the file ends before the image does";
 
-/// No image is larger when it is unpacked, in bytes: 1 GiB. A few kilobytes may say that they are more.
+/// The maximum size of an uncompressed image, in bytes: 1 GiB. A file of a few kilobytes may claim to be
+/// larger.
 const LARGEST: u64 = 1 << 30;
 
-/// What a decoder says, in our words where a file was cut off.
+/// Returns the message of a decoder, with a clearer one where a file was cut off.
 fn words(error: image::ImageError) -> String {
     match error {
         image::ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -183,8 +184,8 @@ fn words(error: image::ImageError) -> String {
     }
 }
 
-/// Whether a JPEG lacks its end. Decoders make up what is missing and say nothing. In the data of an image the two
-/// markers cannot occur; a small picture within it (EXIF) has its own, before.
+/// Returns whether a JPEG lacks its end. Decoders invent what is missing and report nothing. The two markers
+/// cannot occur in the image data; an embedded thumbnail (EXIF) precedes it and has its own markers.
 fn is_cut_off(bytes: &[u8]) -> bool {
     if !bytes.starts_with(&[0xff, 0xd8]) {
         return false;
@@ -193,13 +194,13 @@ fn is_cut_off(bytes: &[u8]) -> bool {
     last(0xd9) < last(0xda) || last(0xda).is_none()
 }
 
-/// An image in the size of the model.
+/// Resizes an image to the size of the model.
 fn sized(image: &DynamicImage, options: &ImageOptions) -> RgbImage {
     let (width, height) = options.size;
     if options.preprocess == Preprocess::Raw {
         return image.resize_exact(width, height, FilterType::Triangle).to_rgb8();
     }
-    // As torchvision: the smaller side gets the size, the other is cut off to whole pixels.
+    // As in torchvision: the smaller side gets the given length, the other is truncated to whole pixels.
     let (from_width, from_height) = (u64::from(image.width()), u64::from(image.height()));
     let long = |short: u32, long: u64, of: u64| {
         u32::try_from(u64::from(short) * long / of.max(1)).unwrap_or(u32::MAX)
@@ -207,7 +208,7 @@ fn sized(image: &DynamicImage, options: &ImageOptions) -> RgbImage {
     let (to_width, to_height) = match options.resize {
         Some(short) if from_width <= from_height => (short, long(short, from_height, from_width)),
         Some(short) => (long(short, from_width, from_height), short),
-        // What covers the size.
+        // The size that covers the target.
         None if from_width * u64::from(height) <= from_height * u64::from(width) => {
             (width, long(width, from_height, from_width).max(height))
         }
@@ -215,7 +216,7 @@ fn sized(image: &DynamicImage, options: &ImageOptions) -> RgbImage {
     };
     let resized =
         image.resize_exact(to_width.max(width), to_height.max(height), FilterType::Triangle);
-    // As Python rounds: halves to the even side.
+    // Rounds like Python: halves to the even side.
     let middle = |all: u32, part: u32| {
         let spare = all - part;
         if spare % 2 == 1 && spare / 2 % 2 == 1 { spare / 2 + 1 } else { spare / 2 }
@@ -224,7 +225,7 @@ fn sized(image: &DynamicImage, options: &ImageOptions) -> RgbImage {
     resized.crop_imm(x, y, width, height).to_rgb8()
 }
 
-/// FP32 elements, little-endian.
+/// Converts an image to FP32 elements, little-endian.
 fn tensor(image: &RgbImage, options: &ImageOptions) -> Vec<u8> {
     let element = |x: u32, y: u32, channel: usize| {
         let value = f32::from(image.get_pixel(x, y).0[channel]);

@@ -1,4 +1,4 @@
-//! What requests carry: random tensors, or real data in perf_analyzer's JSON format.
+//! Input data of requests: random tensors, or real data in perf_analyzer's JSON format.
 
 mod images;
 mod perf_json;
@@ -12,16 +12,17 @@ pub use shape::{Shapes, parse_shape};
 
 use crate::client::{ModelInfo, Tensor};
 
-/// The inputs of one request, in the order of the model: bytes and shape of each, the batch of 1 first.
+/// The inputs of one request, in the order of the model: bytes and shape of each, with the batch size of 1
+/// first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputSample {
-    /// The bytes of each tensor, little-endian and row by row.
+    /// The bytes of each tensor, little-endian and in row-major order.
     pub tensors: Vec<Vec<u8>>,
     /// The shape of each tensor.
     pub shapes: Vec<Vec<i64>>,
 }
 
-/// The bytes of one element; `None` for strings, and for types that Triton does not have.
+/// Returns the number of bytes of one element; `None` for strings, and for types that Triton does not have.
 #[must_use]
 pub fn element_size(datatype: &str) -> Option<usize> {
     match datatype {
@@ -33,14 +34,15 @@ pub fn element_size(datatype: &str) -> Option<usize> {
     }
 }
 
-/// The shape of one request for an input of a model: the batch is 1, and so are other sizes that the model
-/// leaves open.
+/// Returns the shape of one request for an input of a model: the batch size is 1, and so are other dimensions
+/// that the model leaves open.
 #[must_use]
 pub fn unit_shape(tensor: &Tensor) -> Vec<i64> {
     tensor.shape.iter().map(|&size| size.max(1)).collect()
 }
 
-/// How many bytes each output of one request has; `None` where its shape is open or it holds strings.
+/// Returns the number of bytes of each output of one request; `None` where its shape is open or it holds
+/// strings.
 #[must_use]
 pub fn output_bytes(model: &ModelInfo) -> Option<Vec<u64>> {
     let bytes = |tensor: &Tensor| {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Input data that cannot be used.
+/// Errors of reading input data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -31,7 +31,7 @@ pub fn read_samples(path: &Path, model: &ModelInfo) -> Result<Vec<InputSample>, 
     Ok(samples)
 }
 
-/// Gives the samples of a file to `take`, one after the other: only one of them is in memory as text.
+/// Passes the samples of a file to `take` one by one: only one of them is in memory as text.
 ///
 /// # Errors
 /// As [`read_samples`].
@@ -46,10 +46,10 @@ pub fn each_sample(
         .map_err(|(key, problem)| DataError::Wrong { path: path.to_owned(), key, problem })
 }
 
-/// Where, and what.
+/// The position of a problem, and its description.
 type DataProblem = (String, String);
 
-/// Reads a document without holding it.
+/// Parses a document without holding it in memory.
 fn read(
     text: impl std::io::Read,
     model: &ModelInfo,
@@ -70,7 +70,7 @@ fn read(
     Ok(())
 }
 
-/// The outermost object: of its fields `data` matters.
+/// The outermost object, of which only the field `data` matters.
 struct PerfDocument<'a> {
     model: &'a ModelInfo,
     take: &'a mut dyn FnMut(InputSample),
@@ -116,7 +116,7 @@ impl<'de> Visitor<'de> for &mut PerfDocument<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut i = 0;
         while let Some(entry) = list.next_element::<Value>()? {
-            // A list in the list is a sequence of requests.
+            // A nested list is a sequence of requests.
             let steps = entry.as_array().map_or(std::slice::from_ref(&entry), Vec::as_slice);
             for (j, step) in steps.iter().enumerate() {
                 let key =
@@ -174,12 +174,12 @@ fn sample(step: &Value, key: &str, model: &ModelInfo) -> Result<InputSample, Dat
     Ok(sample)
 }
 
-/// How many elements a shape has; `None` where that is no number.
+/// Returns the number of elements of a shape; `None` where it is not a valid number.
 fn elements(shape: &[i64]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |all, &size| all.checked_mul(usize::try_from(size).ok()?))
 }
 
-/// The shape in the file, or the model's own; the batch of 1 first.
+/// Returns the shape given in the file, or otherwise that of the model; the batch size of 1 comes first.
 fn shape(value: &Value, input: &Tensor) -> Result<Vec<i64>, String> {
     let Some(given) = value.get("shape") else {
         if input.shape.iter().skip(1).any(|size| *size < 0) {
@@ -204,7 +204,7 @@ fn tensor(value: &Value, input: &Tensor) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Appends an element, or all elements of lists in lists.
+/// Appends an element, or all elements of nested lists.
 fn flatten(value: &Value, datatype: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
     if let Some(list) = value.as_array() {
         return list.iter().try_for_each(|element| flatten(element, datatype, bytes));

@@ -6,11 +6,11 @@ use igniter::arrivals::{Purpose, stream};
 use igniter::domain::{NameError, WorkloadName};
 use rand::RngExt;
 
-/// Random inputs that cannot be made.
+/// Errors of generating random inputs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenShape {
-    /// A name is longer than names may be.
+    /// A name exceeds the maximum length.
     #[error(transparent)]
     Name(#[from] NameError),
     #[error(
@@ -25,13 +25,14 @@ pub enum OpenShape {
     Other { model: String, input: String, shape: Vec<i64>, given: Vec<i64> },
 }
 
-/// The shape of one request for an input: what the model says, and what was given for what it leaves open.
+/// Returns the shape of one request for an input: that of the model, with the given sizes for the dimensions
+/// that it leaves open.
 fn shape_of(
     model: &ModelInfo,
     input: &Tensor,
     shapes: Option<&Shapes>,
 ) -> Result<Vec<i64>, OpenShape> {
-    // Emulated models look at nothing: one element stands for any size.
+    // Emulated models ignore their input: one element stands for any size.
     let Some(shapes) = shapes else { return Ok(unit_shape(input)) };
     let own = input.shape.get(1..).unwrap_or_default();
     let (name, shape) = (|| input.name.clone(), || own.to_vec());
@@ -59,11 +60,11 @@ fn shape_of(
     Ok([&[1], given.as_slice()].concat())
 }
 
-/// Random tensors for one request, the same for the same seed and name: numbers from 0 to 1, small integers,
-/// short strings. `shapes` are the sizes that the model leaves open; `None`: 1 stands for each.
+/// Returns random tensors for one request, the same for the same seed and name: numbers from 0 to 1, small
+/// integers, short strings. `shapes` are the sizes that the model leaves open; `None`: 1 stands for each.
 ///
 /// # Errors
-/// When the model's name is longer than names may be, or sizes are not given that it leaves open.
+/// When the model's name exceeds the maximum length, or sizes that it leaves open are not given.
 pub fn random_sample(
     model: &ModelInfo,
     seed: u64,

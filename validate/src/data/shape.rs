@@ -1,14 +1,14 @@
-//! The sizes that a model leaves open, as users give them: perf_analyzer's `--shape`.
+//! User-given sizes of the dimensions that a model leaves open: perf_analyzer's `--shape`.
 
 use std::collections::BTreeMap;
 
 /// Sizes by the name of an input, without the batch.
 pub type Shapes = BTreeMap<String, Vec<i64>>;
 
-/// Reads `INPUT:4,3`, as perf_analyzer has it, or `WORKLOAD=INPUT:4,3`; returns workload, input and sizes.
+/// Parses `INPUT:4,3`, as in perf_analyzer, or `WORKLOAD=INPUT:4,3`; returns workload, input and sizes.
 ///
 /// # Errors
-/// In words, when it is something else.
+/// When the text has another form; the error is text.
 pub fn parse_shape(text: &str) -> Result<(Option<String>, String, Vec<i64>), String> {
     let wrong = || {
         format!(

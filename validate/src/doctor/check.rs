@@ -1,4 +1,4 @@
-//! One thing that was looked at, and all of them.
+//! The result of one check, and the results of all.
 
 use crate::gpu::{DriverFacts, GpuFacts};
 use serde::Serialize;
@@ -13,30 +13,30 @@ pub enum MachineNeed {
     Gpu,
 }
 
-/// How a thing is.
+/// The status of a checked item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it should be.
+    /// The item is as it should be.
     Ok,
-    /// It works, but results may suffer.
+    /// The item works, but results may suffer.
     Warning,
-    /// It is needed and not there.
+    /// The item is needed and missing.
     Missing,
-    /// It is not there, and not needed for the use at hand.
+    /// The item is missing, but the intended use does not need it.
     Unneeded,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DoctorCheck {
-    /// What it is.
+    /// The name of the checked item.
     pub name: &'static str,
-    /// How it is.
+    /// The status of the item.
     pub status: Status,
-    /// What was found.
+    /// The finding.
     pub found: String,
-    /// What to do about it.
+    /// A suggested fix.
     pub fix: Option<String>,
 }
 
@@ -61,7 +61,7 @@ impl DoctorCheck {
         Self { name, status: Status::Missing, found: found.into(), fix: Some(fix.into()) }
     }
 
-    /// Missing where a GPU is to be measured, and not needed otherwise.
+    /// Marks the item as missing where a GPU is to be measured, and as not needed otherwise.
     pub(super) fn for_gpus(self, need: MachineNeed) -> Self {
         let status = match (self.status, need) {
             (Status::Missing, MachineNeed::Cpu) => Status::Unneeded,
@@ -71,21 +71,21 @@ impl DoctorCheck {
     }
 }
 
-/// Everything that was found.
+/// The results of all checks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnosis {
-    /// The use at hand.
+    /// The intended use.
     pub need: MachineNeed,
-    /// The driver.
+    /// Facts about the driver.
     pub machine: Option<DriverFacts>,
     /// The GPUs.
     pub gpus: Vec<GpuFacts>,
-    /// One entry for each thing.
+    /// The results, one entry for each check.
     pub checks: Vec<DoctorCheck>,
 }
 
 impl Diagnosis {
-    /// Whether nothing is missing.
+    /// Returns whether nothing is missing.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.checks.iter().all(|check| check.status != Status::Missing)

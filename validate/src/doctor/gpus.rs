@@ -1,4 +1,4 @@
-//! Driver, GPUs and MPS.
+//! Checks of the driver, GPUs and MPS.
 
 use super::{DoctorCheck, DoctorOptions, MachineNeed};
 use crate::facts::{ShareTrial, default_python, try_client};
@@ -69,7 +69,7 @@ pub(super) fn check(
     (machine, gpus)
 }
 
-/// What `CUDA_VISIBLE_DEVICES` leaves; returns the first GPU that would be used.
+/// Checks which GPUs `CUDA_VISIBLE_DEVICES` shows; returns the first GPU that would be used.
 fn check_visible(
     inventory: &Inventory,
     need: MachineNeed,
@@ -291,7 +291,7 @@ fn check_mps(
     checks.push(static_partitions(options, gpu));
 }
 
-/// Whether the daemon can make static partitions: found out by trying.
+/// Checks by trial whether the daemon can create static partitions.
 fn static_partitions(options: &DoctorOptions, gpu: &Device) -> DoctorCheck {
     let unneeded = |found: String| DoctorCheck {
         status: super::Status::Unneeded,

@@ -1,4 +1,4 @@
-//! Ports, shared memory, limits and processors of the host.
+//! Checks of the host: ports, shared memory, limits and processors.
 
 use super::{DoctorCheck, timer};
 use nix::sys::resource::{Resource, getrlimit};
@@ -102,7 +102,7 @@ fn processors() -> DoctorCheck {
     }
 }
 
-/// How the processors choose their clock, where they say.
+/// Checks the frequency governor of the processors, where it can be read.
 fn governor() -> Option<DoctorCheck> {
     let text = fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").ok()?;
     let name = text.trim().to_owned();

@@ -1,7 +1,8 @@
-//! What a machine lacks for validation, with a fix for each thing.
+//! Checks what a machine lacks for validation, and suggests a fix for each problem.
 //!
-//! Two uses need different things: servers with emulated models need a Triton and nothing else; measuring a GPU
-//! needs driver, MPS and PyTorch too. A check says whether what it looks at is needed for the use at hand.
+//! Two uses have different requirements: servers with emulated models need only Triton; measuring a GPU also
+//! needs the driver, MPS and PyTorch. Each check reports whether the intended use needs the item that it
+//! checks.
 
 mod check;
 mod gpus;
@@ -14,24 +15,24 @@ pub use check::{Diagnosis, DoctorCheck, MachineNeed, Status};
 use crate::gpu::{GpuProbe, traces_of_a_gpu};
 use std::path::PathBuf;
 
-/// What the doctor may look at.
+/// Options of [`examine`].
 #[derive(Debug)]
 pub struct DoctorOptions {
-    /// The driver, or why there is none.
+    /// The driver, or the reason why there is none.
     pub probe: Result<Box<dyn GpuProbe>, String>,
-    /// What the machine is to be used for; `None`: for GPUs if it shows any trace of one.
+    /// The intended use of the machine; `None`: measuring GPUs if there is any sign of one.
     pub need: Option<MachineNeed>,
-    /// The program of the server, where it was named.
+    /// The server program, where the user named one.
     pub triton: Option<PathBuf>,
-    /// The image, for containers.
+    /// The container image.
     pub image: String,
-    /// Whether a server and an MPS daemon may be started for a moment.
+    /// Whether a server and an MPS daemon may be started briefly.
     pub start: bool,
-    /// This program, which knows the hidden command of the guard.
+    /// This program, which has the hidden command of the guard.
     pub guard: PathBuf,
 }
 
-/// Looks at everything.
+/// Runs all checks.
 #[must_use]
 pub fn examine(mut options: DoctorOptions) -> Diagnosis {
     let need = options.need.unwrap_or_else(|| {

@@ -1,4 +1,5 @@
-//! How late the machine wakes a thread that sleeps, and whether its host takes processor time for others.
+//! Checks how late the machine wakes a sleeping thread, and whether its host takes processor time for other
+//! machines.
 
 use super::DoctorCheck;
 use crate::measure::CpuTimes;
@@ -6,16 +7,17 @@ use igniter::stats::percentile;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long is watched.
+/// Duration of the observation.
 const WATCHED: Duration = Duration::from_secs(1);
-/// One sleep.
+/// Duration of one sleep.
 const NAP: Duration = Duration::from_millis(1);
-/// Waking later than this at the 99th percentile spoils a P99: half of what a late client gets a warning for.
+/// A wake-up delay above this at the 99th percentile spoils a P99. The limit is half of the delay at which a
+/// client gets a warning.
 const LATE_MS: f64 = 0.5;
-/// More stolen time than this, in percent, is more than the odd tick.
+/// Stolen time above this, in percent, is more than an occasional tick.
 const STOLEN_PCT: f64 = 1.0;
 
-/// Sleeps for a second in naps of a millisecond.
+/// Sleeps repeatedly for a millisecond, for one second in total, and evaluates the delays.
 pub(super) fn check() -> DoctorCheck {
     let before = CpuTimes::now();
     let began = Instant::now();
@@ -30,7 +32,7 @@ pub(super) fn check() -> DoctorCheck {
     judged(late_ms, stolen_pct)
 }
 
-/// What such naps say of a machine.
+/// Evaluates the delays of these sleeps.
 fn judged(mut late_ms: Vec<f64>, stolen_pct: Option<f64>) -> DoctorCheck {
     let name = "timer";
     late_ms.sort_by(f64::total_cmp);

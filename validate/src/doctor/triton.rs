@@ -1,4 +1,4 @@
-//! Triton: a program or an image, and whether a server with a Python model really answers.
+//! Checks Triton: a program or an image, and whether a server with a Python model really answers.
 
 use super::{DoctorCheck, DoctorOptions, MachineNeed, Status};
 use crate::client::{ControlError, ServerClient};
@@ -41,7 +41,7 @@ pub(super) fn check(options: &DoctorOptions, need: MachineNeed, checks: &mut Vec
     checks.push(image);
 }
 
-/// Starts a server with an emulated model, asks it once, and ends it.
+/// Starts a server with an emulated model, sends it one request, and ends it.
 fn check_server(
     options: &DoctorOptions,
     need: MachineNeed,
@@ -126,7 +126,7 @@ fn try_server(options: &DoctorOptions, program: &Path, folder: &Path) -> Result<
     Ok(format!("Triton {version} is ready after {ready_after:.1} s and answers"))
 }
 
-/// One request; returns the version of the server.
+/// Sends one request; returns the version of the server.
 fn ask(endpoint: &Endpoint) -> Result<String, String> {
     let said = |error: ControlError| error.to_string();
     let input = json!({"inputs": [

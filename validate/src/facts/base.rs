@@ -1,4 +1,4 @@
-//! What `validate profile` starts from on a GPU that nobody has measured yet.
+//! The profile that `validate profile` starts from on a GPU that has not been measured yet.
 
 use super::{AllocationUnit, TransferFit};
 use crate::gpu::{GpuFacts, GpuSample};
@@ -6,11 +6,11 @@ use igniter::domain::{GpuKind, GpuKindName, SmSharing};
 use igniter::profile::Profile;
 use igniter::units::{Bytes, Megahertz, SmUnits, UnitError, Watts};
 
-/// A known profile with the constants of this GPU where the GPU tells them. Everything that was measured on the
-/// other GPU is still the other's, and the source says so: it is a start, no result.
+/// Returns a known profile with the constants of this GPU where the GPU reports them. All measurements are
+/// still those of the other GPU, and the source says so: the profile is a starting point, not a result.
 ///
 /// # Errors
-/// When the GPU tells a number that cannot be.
+/// When the GPU reports an invalid number.
 pub fn base_profile(
     known: &Profile,
     name: GpuKindName,
@@ -25,7 +25,7 @@ pub fn base_profile(
     kind.mps = mps;
     match (step, gpu.sms) {
         (Some(step), _) => kind.units = SmUnits::new(step.units),
-        // Where nothing was measured: so far MPS has granted SMs in pairs.
+        // The default without measurements: MPS has granted SMs in pairs so far.
         (None, Some(sms)) => kind.units = SmUnits::new(sms / 2),
         (None, None) => {}
     }
@@ -54,8 +54,9 @@ pub fn base_profile(
     Ok(profile)
 }
 
-/// Clocks and powers of the other GPU in the place that they have between idle and limit: what was its highest
-/// clock must be that of this one, or nothing could be fitted.
+/// Rescales the clocks of the other GPU relative to the maximum clock, and its powers so that they keep their
+/// relative position between idle and limit. The highest clock of the other GPU must become that of this one,
+/// or nothing could be fitted.
 fn rescale(profile: &mut Profile, old: &GpuKind, new: &GpuKind) -> Result<(), UnitError> {
     let clock = |clock: Megahertz| {
         if clock == old.max_clock {

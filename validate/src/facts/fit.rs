@@ -1,8 +1,8 @@
-//! A constant and a slope for copies: `ms = c0 + c1 · bytes`.
+//! Fits a constant and a slope to the durations of copies: `ms = c0 + c1 · bytes`.
 
 use super::Transfer;
 
-/// How long copies of one kind take.
+/// The fitted duration of copies of one kind.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TransferFit {
     /// `to_device` or `to_host`.
@@ -11,14 +11,14 @@ pub struct TransferFit {
     pub memory: String,
     /// The constant, in ms.
     pub constant_ms: f64,
-    /// Bytes in each further ms.
+    /// The number of bytes copied in each further ms.
     pub bytes_per_ms: f64,
     /// The largest deviation of a measurement from the line, in % of the measurement.
     pub worst_pct: f64,
 }
 
-/// Fits a line to each way of copying, by least squares of relative errors: small copies matter as much as
-/// large ones.
+/// Fits a line to each kind of copy, by least squares of relative errors, so that small copies matter as much
+/// as large ones.
 #[must_use]
 pub fn fit_transfers(transfers: &[Transfer]) -> Vec<TransferFit> {
     let mut kinds: Vec<(&str, &str)> =

@@ -1,8 +1,8 @@
-//! What must be known of a GPU before anything is predicted for it: which number of SMs MPS grants for which
-//! percentage, whether its clients really run side by side, and how long copies take.
+//! Facts about a GPU that predictions depend on: how many SMs MPS grants for each percentage, whether its
+//! clients really run side by side, and how long copies take.
 //!
-//! The questions are asked by a small Python program ([`PROBE`]) that talks to the CUDA driver alone, in a
-//! process of its own for each, since a client's share cannot change while it runs.
+//! A small Python program ([`PROBE`]) measures them. It uses only the CUDA driver. Each measurement runs in
+//! its own process, since the share of an MPS client cannot change while it runs.
 
 mod base;
 mod fit;
@@ -18,27 +18,27 @@ pub use probe::{
 pub use steps::{AllocationUnit, allocation_step};
 pub use tables::{share_table, transfer_table};
 
-/// The program that asks.
+/// The source of the probe program.
 pub const PROBE: &str = include_str!("probe.py");
 
-/// Everything that was found out about one GPU.
+/// All facts measured for one GPU.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Facts {
     /// SMs by percentage; empty where MPS cannot be used.
     pub shares: Vec<ShareRow>,
-    /// Why MPS cannot be used.
+    /// The reason why MPS cannot be used.
     pub mps_error: Option<String>,
-    /// How two clients of MPS with half of the SMs each run beside each other, and two processes without MPS.
+    /// Throughput of two concurrent MPS clients with half of the SMs each, and of two processes without MPS.
     pub overlap: Vec<Overlap>,
-    /// Copies of several sizes.
+    /// Durations of copies of several sizes.
     pub transfers: Vec<Transfer>,
-    /// A constant and a slope for each way of copying.
+    /// The fitted constant and slope for each kind of copy.
     pub transfer_fits: Vec<TransferFit>,
-    /// What could not be found out, and why.
+    /// The measurements that failed, and why.
     pub failures: Vec<String>,
 }
 
-/// The last line of MPS's own log of its server in a folder, which says why clients are refused.
+/// Returns the last line of the MPS server log in a folder, which says why clients are refused.
 fn probe_log(dir: &std::path::Path) -> String {
     let text = std::fs::read_to_string(dir.join("mps/server.log")).unwrap_or_default();
     text.lines()

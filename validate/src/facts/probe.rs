@@ -1,4 +1,4 @@
-//! Runs the program that asks, with and without MPS.
+//! Runs the probe program, with and without MPS.
 
 use super::{Facts, PROBE, fit_transfers};
 use crate::launch::{Device, MpsDaemon, Sharing};
@@ -10,48 +10,48 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long one question may take.
+/// Time limit for one run of the probe program.
 const LIMIT: Duration = Duration::from_secs(90);
-/// How long a piece of work is repeated when overlap is measured.
+/// Duration for which work is repeated when overlap is measured.
 const WORK_S: f64 = 2.0;
-/// When all workers begin, after they were started: CUDA needs its time.
+/// Delay between starting the workers and their common begin, since CUDA needs time to initialise.
 const HEAD_START_S: f64 = 4.0;
 
-/// How many SMs a client with a percentage gets.
+/// The number of SMs that a client with a given percentage gets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShareRow {
-    /// The percentage, as `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE` has it.
+    /// The percentage, as set in `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`.
     pub sm_pct: f64,
-    /// What the device says it has.
+    /// The number of SMs that the device attribute reports.
     pub attribute: Option<u32>,
-    /// What MPS says it gives.
+    /// The number of SMs that MPS reports as granted.
     pub affinity: Option<u32>,
-    /// On how many SMs blocks really ran.
+    /// The number of SMs on which blocks actually ran.
     pub touched: Option<u32>,
 }
 
-/// How two processes run beside each other.
+/// The throughput of two concurrent processes, compared with one alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overlap {
-    /// With MPS and half of the SMs each, or without.
+    /// Whether MPS was used, with half of the SMs for each process.
     pub mps: bool,
-    /// Rounds of work in a second, of one process alone.
+    /// Rounds of work per second of one process alone.
     pub alone_per_s: f64,
-    /// The mean of both, beside each other. As fast as alone: they run at the same time. Half as fast: they
-    /// take turns.
+    /// The mean of two concurrent processes, in rounds per second. If it equals the rate of one alone, they
+    /// run at the same time; if it is half as high, they take turns.
     pub together_per_s: f64,
 }
 
-/// One size of copy.
+/// The measured duration of copies of one size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transfer {
     /// `to_device` or `to_host`.
     pub direction: String,
     /// `pinned` or `pageable` memory of the host.
     pub memory: String,
-    /// The size.
+    /// The size in bytes.
     pub bytes: u64,
-    /// The median, in ms.
+    /// The median duration, in ms.
     pub ms: f64,
 }
 
@@ -72,25 +72,25 @@ struct Transfers {
     transfers: Vec<Transfer>,
 }
 
-/// Asks one GPU.
+/// Runs the probe program on one GPU.
 #[derive(Debug)]
 pub struct Prober {
-    /// The interpreter.
+    /// The Python interpreter.
     pub python: PathBuf,
     /// The GPU.
     pub device: Device,
-    /// This program, which knows the hidden command of the guard.
+    /// This program, which has the hidden command of the guard.
     pub guard: PathBuf,
-    /// Where the program that asks, and the logs and pipes of MPS go: the folder of a
+    /// The folder for the probe program, and for the logs and pipes of MPS: the folder of a
     /// [`ScratchFolder`](crate::guard::ScratchFolder).
     pub dir: PathBuf,
 }
 
 impl Prober {
-    /// Asks everything. What fails is noted, and the rest is asked all the same.
+    /// Runs all measurements. A failure is recorded, and the other measurements still run.
     ///
     /// # Errors
-    /// When the program that asks cannot be written, or a signal ends the work.
+    /// When the probe program cannot be written, or a signal ends the work.
     pub fn ask_all(&self, percentages: &[f64]) -> Result<Facts, FactsError> {
         std::fs::create_dir_all(&self.dir)?;
         std::fs::write(self.script(), PROBE)?;
@@ -127,7 +127,7 @@ impl Prober {
     ) -> Result<(), FactsError> {
         for &sm_pct in percentages {
             let environment = client(daemon, sm_pct);
-            // `touched` runs a kernel; where that is refused, the plain numbers are better than nothing.
+            // `touched` runs a kernel; where that is refused, the reported numbers are better than none.
             let answer = match self.ask::<Sms>(&["touched"], &environment)? {
                 Ok(answer) => Ok(answer),
                 Err(_) => self.ask::<Sms>(&["sms"], &environment)?,
@@ -164,7 +164,7 @@ impl Prober {
                     + HEAD_START_S;
             let arguments = ["work".to_owned(), begin.to_string(), WORK_S.to_string()];
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            // Whichever fails, the others end with it.
+            // If one worker fails, the others end with it.
             let started: Vec<Worker> = (0..workers)
                 .map(|_| self.start(&arguments, environment))
                 .collect::<io::Result<_>>()?;
@@ -200,7 +200,8 @@ impl Prober {
         let mut command = Command::new(&self.python);
         command.arg(self.script()).args(arguments);
         if environment.is_empty() {
-            // Not a client of MPS, whatever is set around us: an empty folder holds no daemon.
+            // This keeps it from being a client of MPS, whatever the environment says: an empty folder has no
+            // daemon.
             command.env("CUDA_MPS_PIPE_DIRECTORY", self.dir.join("none"));
             command.env("CUDA_VISIBLE_DEVICES", &self.device.uuid);
         } else {
@@ -213,7 +214,7 @@ impl Prober {
     }
 }
 
-/// Facts that cannot be found out.
+/// The errors of measuring facts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FactsError {
@@ -224,40 +225,40 @@ pub enum FactsError {
     Interrupted(#[from] Interrupted),
 }
 
-/// What came of one client of MPS.
+/// The outcome of a trial with one client of MPS.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ShareTrial {
-    /// It has its share.
+    /// The client is limited to its share.
     Limited {
-        /// What it asked for, in percent.
+        /// The requested share, in percent.
         pct: f64,
-        /// The SMs that it sees.
+        /// The number of SMs that the client sees.
         seen: u32,
-        /// Those of the GPU.
+        /// The number of SMs of the GPU.
         total: u32,
-        /// Whether the daemon had a server for it.
+        /// Whether the daemon had a server for the client.
         attached: bool,
     },
-    /// It sees the whole GPU: CUDA goes on without MPS where it finds no daemon, and says nothing.
+    /// The client sees the whole GPU: without a daemon CUDA continues without MPS, and reports nothing.
     Unlimited {
-        /// What it asked for, in percent.
+        /// The requested share, in percent.
         pct: f64,
-        /// The SMs that it sees.
+        /// The number of SMs that the client sees.
         seen: u32,
-        /// Those of the GPU.
+        /// The number of SMs of the GPU.
         total: u32,
     },
-    /// Nobody can tell.
+    /// The outcome is unknown; the text is the reason.
     Unknown(String),
 }
 
-/// The share of the client that is tried.
+/// The share of the client in the trial, in percent.
 const TRIED_PCT: f64 = 50.0;
 
-/// Starts a daemon and connects one client to it, as a server would be one.
+/// Starts a daemon and connects one client to it, as a server would connect.
 ///
 /// # Errors
-/// In words, when the daemon does not start or the client cannot use the GPU through it.
+/// When the daemon does not start or the client cannot use the GPU through it; the error is text.
 pub fn try_client(
     python: Option<&Path>,
     device: &Device,
@@ -308,12 +309,12 @@ fn client(daemon: &MpsDaemon, sm_pct: f64) -> BTreeMap<String, String> {
     environment
 }
 
-/// A program that runs. Dropping it ends it.
+/// A running program. Dropping it ends it.
 #[derive(Debug)]
 struct Worker(Option<Child>);
 
 impl Worker {
-    /// Waits for a short program; it prints less than a pipe holds.
+    /// Waits for a short program, whose output must fit into the buffer of a pipe.
     fn wait(mut self) -> Result<Output, FactsError> {
         let deadline = Instant::now() + LIMIT;
         while let Some(child) = &mut self.0
@@ -333,7 +334,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
-            // One that has ended already cannot be killed.
+            // A program that has already ended cannot be killed.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -349,7 +350,7 @@ fn parse<T: serde::de::DeserializeOwned>(output: Output) -> Result<T, String> {
     serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
 }
 
-/// The interpreter that is used where none is named.
+/// Returns the default Python interpreter.
 #[must_use]
 pub fn default_python() -> Option<PathBuf> {
     crate::launch::in_path("python3")

@@ -1,18 +1,19 @@
-//! In which steps MPS grants SMs, from the measured table.
+//! The steps in which MPS grants SMs, determined from the measured table.
 
 use super::ShareRow;
 
 /// The allocation unit of a GPU under MPS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct AllocationUnit {
-    /// SMs that are granted together.
+    /// Number of SMs that are granted together.
     pub sms: u32,
-    /// How many such units the GPU has.
+    /// Number of such units on the GPU.
     pub units: u32,
 }
 
-/// The unit that the table shows: what all numbers of SMs that were granted are multiples of, the whole GPU apart, which
-/// may have some more. It counts only where it was granted alone: a table that was asked in large steps shows no small ones.
+/// Returns the allocation unit that the table shows: the largest number of SMs of which all granted numbers
+/// are multiples. The whole GPU is excepted, since it may have some more. The unit counts only if it was
+/// itself granted: a table measured in large steps cannot show small ones.
 #[must_use]
 pub fn allocation_step(rows: &[ShareRow], total: u32) -> Option<AllocationUnit> {
     let granted = |row: &ShareRow| row.touched.or(row.affinity).or(row.attribute);
@@ -21,7 +22,7 @@ pub fn allocation_step(rows: &[ShareRow], total: u32) -> Option<AllocationUnit> 
     (counts().min() == Some(sms)).then(|| AllocationUnit { sms, units: (total / sms).max(1) })
 }
 
-/// The greatest common divisor.
+/// Returns the greatest common divisor.
 fn common(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { common(b, a % b) }
 }

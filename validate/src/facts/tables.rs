@@ -4,7 +4,7 @@ use super::{ShareRow, Transfer};
 use igniter::results::or_empty;
 use std::fmt::Write as _;
 
-/// SMs by percentage.
+/// Returns the table of SMs by percentage.
 #[must_use]
 pub fn share_table(rows: &[ShareRow]) -> String {
     let mut text = String::from("sm_pct,sms_attribute,sms_affinity,sms_touched\n");
@@ -21,7 +21,7 @@ pub fn share_table(rows: &[ShareRow]) -> String {
     text
 }
 
-/// Copies by size.
+/// Returns the table of copies by size.
 #[must_use]
 pub fn transfer_table(rows: &[Transfer]) -> String {
     let mut text = String::from("direction,memory,bytes,ms\n");

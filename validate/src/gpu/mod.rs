@@ -1,7 +1,7 @@
-//! What a GPU says of itself: clocks, power, utilisation, energy.
+//! What a GPU reports about itself: clocks, power, utilisation, energy.
 //!
-//! [`GpuProbe`] is the plug-in point: [`Nvml`] asks the driver, [`Recording`] replays what a driver once said.
-//! [`Sampler`] writes samples to a table while something runs.
+//! [`GpuProbe`] is the plug-in point: [`Nvml`] queries the driver, [`Recording`] replays recorded values of a
+//! driver. [`Sampler`] writes samples to a table in the background.
 
 mod nvml;
 mod probe;

@@ -9,8 +9,8 @@ use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml as Library};
 use std::ffi::OsStr;
 
-/// Where the library is. Its first name belongs to development packages; containers and machines whose driver
-/// is mounted have the others.
+/// Paths of the library. The first name belongs to development packages; containers and machines with a
+/// mounted driver have the others.
 const PLACES: [&str; 5] = [
     "libnvidia-ml.so",
     "libnvidia-ml.so.1",
@@ -23,7 +23,7 @@ const PLACES: [&str; 5] = [
 #[derive(Debug)]
 pub struct Nvml {
     library: Library,
-    /// By GPU: whether it tells the power of this moment.
+    /// Whether each GPU reports its instantaneous power.
     instant_power: Vec<bool>,
 }
 
@@ -41,7 +41,8 @@ impl Nvml {
                     let instant_power = vec![true; count as usize];
                     return Ok(Self { library, instant_power });
                 }
-                // A driver that is there but does not answer says more than a missing file.
+                // The error of a driver that exists but does not answer is more useful than that of a missing
+                // file.
                 Err(NvmlError::LibloadingError(error)) if reason.is_empty() => {
                     reason = error.to_string();
                 }
@@ -61,7 +62,8 @@ fn no_answer(gpu: u32, what: &str, error: &NvmlError) -> GpuError {
     GpuError::NoAnswer { gpu, what: what.to_owned(), reason: error.to_string() }
 }
 
-/// CUDA cores of one SM, by compute capability (CUDA C++ Programming Guide, "Compute Capabilities").
+/// Returns the number of CUDA cores of one SM, by compute capability (CUDA C++ Programming Guide, "Compute
+/// Capabilities").
 fn cores_per_sm(major: i32, minor: i32) -> Option<u32> {
     match (major, minor) {
         (6 | 8, 0) | (7, _) => Some(64),
@@ -82,7 +84,7 @@ fn facts(index: u32, device: &Device<'_>) -> Result<GpuFacts, NvmlError> {
     });
     Ok(GpuFacts {
         index,
-        // Without it no process could be told to use this GPU.
+        // Without a UUID no process could be told to use this GPU.
         uuid: device.uuid()?,
         name: device.name().unwrap_or_else(|_| "a GPU without a name".to_owned()),
         sms,
@@ -99,7 +101,7 @@ fn facts(index: u32, device: &Device<'_>) -> Result<GpuFacts, NvmlError> {
     })
 }
 
-/// The slices that there are: the driver counts those that there could be.
+/// Returns the existing slices; the driver's count includes all possible ones.
 fn mig_devices(device: &Device<'_>) -> Vec<MigDevice> {
     if !device.mig_mode().is_ok_and(|mode| mode.current != 0) {
         return Vec::new();
@@ -117,7 +119,7 @@ fn mig_devices(device: &Device<'_>) -> Vec<MigDevice> {
     (0..possible).filter_map(slice).collect()
 }
 
-/// The power of this moment; `power_usage` is an average over a second on most GPUs since Ampere.
+/// Returns the instantaneous power; `power_usage` is an average over a second on most GPUs since Ampere.
 fn instant_power_w(device: &Device<'_>) -> Option<f64> {
     let values = device.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)]).ok()?;
     match values.into_iter().next()?.ok()?.value.ok()? {

@@ -1,10 +1,10 @@
-//! The contract of whatever knows about GPUs.
+//! The interface of all sources of GPU data.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::path::Path;
 
-/// A GPU that does not say what it was asked.
+/// The error for a GPU that does not report what was queried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GpuError {
@@ -14,7 +14,7 @@ pub enum GpuError {
     NoAnswer { gpu: u32, what: String, reason: String },
 }
 
-/// Whether the machine looks as if it had a GPU, even if no driver answers.
+/// Returns whether the machine appears to have a GPU, even if no driver answers.
 #[must_use]
 pub fn traces_of_a_gpu() -> bool {
     ["/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version"]
@@ -22,7 +22,7 @@ pub fn traces_of_a_gpu() -> bool {
         .any(|path| Path::new(path).exists())
 }
 
-/// What the driver says of itself.
+/// Facts about the driver, as reported by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriverFacts {
     /// The driver's version.
@@ -31,42 +31,44 @@ pub struct DriverFacts {
     pub cuda: String,
 }
 
-/// What does not change while a machine runs. What a GPU does not tell is absent.
+/// Properties of a GPU that do not change while a machine runs. Values that the GPU does not report are
+/// absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuFacts {
     /// NVML's index.
     pub index: u32,
-    /// As in `GPU-…`.
+    /// The UUID, as in `GPU-…`.
     pub uuid: String,
-    /// As in `NVIDIA H200`.
+    /// The name, as in `NVIDIA H200`.
     pub name: String,
     /// The number of SMs.
     pub sms: Option<u32>,
-    /// As in `9.0`.
+    /// The compute capability, as in `9.0`.
     pub compute_capability: Option<String>,
-    /// The whole device memory.
+    /// The total device memory.
     pub memory_bytes: Option<u64>,
     /// The highest SM clock.
     pub max_sm_clock_mhz: Option<u32>,
-    /// The power limit in force.
+    /// The current power limit.
     pub power_limit_w: Option<f64>,
-    /// The power limit of the factory.
+    /// The factory default of the power limit.
     pub default_power_limit_w: Option<f64>,
-    /// `Default`, `ExclusiveProcess`, `Prohibited`, …
+    /// The compute mode: `Default`, `ExclusiveProcess`, `Prohibited`, …
     pub compute_mode: Option<String>,
-    /// Whether it is cut into MIG slices.
+    /// Whether the GPU is divided into MIG slices.
     pub mig: Option<bool>,
     /// The generation of its PCIe link (the highest that it and its slot can do).
     pub pcie_generation: Option<u32>,
     /// The lanes of its PCIe link.
     pub pcie_width: Option<u32>,
-    /// The MIG slices that it is cut into; empty where it is whole.
+    /// The MIG slices of the GPU; empty where it is not divided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mig_devices: Vec<MigDevice>,
 }
 
 impl GpuFacts {
-    /// Whether MPS can limit the SMs of a client here: since Volta (7.0). `None` where nobody knows.
+    /// Returns whether MPS can limit the SMs of a client on this GPU, which works since Volta (7.0). `None`
+    /// where it is unknown.
     #[must_use]
     pub fn limits_shares(&self) -> Option<bool> {
         let major = self.compute_capability.as_ref()?.split('.').next()?.parse::<u32>().ok()?;
@@ -74,59 +76,59 @@ impl GpuFacts {
     }
 }
 
-/// A MIG slice, which CUDA takes for a GPU of its own.
+/// A MIG slice, which CUDA treats as a separate GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MigDevice {
-    /// As in `MIG-…`.
+    /// The UUID, as in `MIG-…`.
     pub uuid: String,
-    /// How many SMs it has.
+    /// The number of SMs.
     pub sms: Option<u32>,
     pub memory_bytes: Option<u64>,
 }
 
-/// The GPUs of a machine. One that does not answer does not hide the others.
+/// The GPUs of a machine. A GPU that does not answer does not hide the others.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inventory {
-    /// Those that answer, in the order of their indices.
+    /// The GPUs that answer, in the order of their indices.
     pub gpus: Vec<GpuFacts>,
-    /// Those that do not: the index, and why.
+    /// The GPUs that do not answer: the index, and why.
     pub silent: Vec<(u32, GpuError)>,
 }
 
-/// What changes. What a GPU does not tell is absent.
+/// Values of a GPU that change over time. Values that the GPU does not report are absent.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct GpuSample {
-    /// Power at this moment where the GPU can say so, else of the last second, in W.
+    /// Instantaneous power where the GPU reports it, otherwise the average over the last second, in W.
     pub power_w: Option<f64>,
     /// The SM clock, in MHz.
     pub sm_clock_mhz: Option<u32>,
-    /// The part of the last moments in which some kernel ran, in %.
+    /// Share of the last sampling period in which some kernel ran, in %.
     pub busy_pct: Option<u32>,
-    /// The part of the last moments in which memory was read or written, in %.
+    /// Share of the last sampling period in which memory was read or written, in %.
     pub memory_busy_pct: Option<u32>,
     /// Energy since the driver was loaded, in mJ.
     pub energy_mj: Option<u64>,
     /// Temperature of the chip, in °C.
     pub temperature_c: Option<u32>,
-    /// Why the clock is not at its highest: NVML's bits (see [`throttle_reasons`]).
+    /// The reasons why the clock is below its maximum, as NVML's bits (see [`throttle_reasons`]).
     pub throttle: Option<u64>,
 }
 
-/// Something that knows about GPUs.
+/// A source of GPU data.
 pub trait GpuProbe: Debug + Send {
-    /// What the driver says of itself.
+    /// Returns facts about the driver.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the driver does not answer.
     fn machine(&self) -> Result<DriverFacts, GpuError>;
 
-    /// All GPUs.
+    /// Returns all GPUs.
     ///
     /// # Errors
     /// When the driver does not answer.
     fn inventory(&self) -> Result<Inventory, GpuError>;
 
-    /// What changes, at this moment.
+    /// Returns the current values of a GPU.
     ///
     /// # Errors
     /// When the GPU does not answer.
@@ -136,7 +138,7 @@ pub trait GpuProbe: Debug + Send {
 /// NVML's throttle bits that make a run useless for validation: power cap, hardware slowdown, heat, power brake.
 pub const THROTTLED: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
 
-/// The names of NVML's throttle bits.
+/// Returns the names of the NVML throttle bits that are set.
 #[must_use]
 pub fn throttle_reasons(bits: u64) -> Vec<&'static str> {
     const NAMES: [(u64, &str); 9] = [

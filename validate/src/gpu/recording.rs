@@ -1,17 +1,17 @@
-//! A GPU that says what a real one once said: for tests, and to look at somebody else's machine.
+//! A GPU that replays the recorded data of a real one: for tests, and to inspect another machine's data.
 
 use super::{DriverFacts, GpuError, GpuFacts, GpuProbe, GpuSample, Inventory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What a driver said, as a JSON file holds it.
+/// The recorded answers of a driver, as stored in a JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
     machine: DriverFacts,
     gpus: Vec<GpuFacts>,
-    /// Samples by the index of the GPU, given one after the other and then again from the first.
+    /// Samples by GPU index, replayed in order and then again from the first.
     samples: BTreeMap<u32, Vec<GpuSample>>,
     #[serde(skip)]
     given: BTreeMap<u32, usize>,
@@ -21,7 +21,7 @@ impl Recording {
     /// Reads a recording.
     ///
     /// # Errors
-    /// When the file cannot be read or is no recording.
+    /// When the file cannot be read or is not a recording.
     pub fn read(path: &Path) -> Result<Self, GpuError> {
         let failed = |reason: String| GpuError::NoDriver {
             reason: format!("the recording {}: {reason}", path.display()),

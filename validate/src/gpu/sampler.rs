@@ -1,4 +1,4 @@
-//! Samples of GPUs, written to a table while something runs.
+//! Samples of GPUs, written to a table in the background.
 
 use super::{GpuProbe, GpuSample};
 use std::fmt::Write as _;
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 const HEADER: &str = "time_s,gpu,power_w,sm_clock_mhz,busy_pct,memory_busy_pct,energy_j,\
     temperature_c,throttle,missed";
 
-/// What all samples of one GPU have in common.
+/// A summary of all samples of one GPU.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SampleSummary {
     pub gpu: u32,
-    /// How many samples were taken.
+    /// Number of samples taken.
     pub samples: u64,
-    /// How many could not be taken.
+    /// Number of samples that could not be taken.
     pub missed: u64,
-    /// The mean power, in W: from the energy counter where there is one, else of the samples.
+    /// The mean power, in W: from the energy counter where there is one, otherwise from the samples.
     pub mean_power_w: Option<f64>,
     /// The lowest SM clock while some kernel ran, in MHz.
     pub least_busy_clock_mhz: Option<u32>,
@@ -30,12 +30,12 @@ pub struct SampleSummary {
     pub highest_clock_mhz: Option<u32>,
     /// Energy between the first and the last sample, in J.
     pub energy_j: Option<f64>,
-    /// All throttle bits that were ever set (see [`super::throttle_reasons`]).
+    /// All throttle bits that were set at any time (see [`super::throttle_reasons`]).
     pub throttle: u64,
 }
 
-/// A thread that asks GPUs again and again and writes what they say to a CSV file. The file gets its name when
-/// the sampler is stopped; a sampler that is dropped keeps it too.
+/// A thread that samples GPUs repeatedly and writes the samples to a CSV file. The file gets its final name
+/// when the sampler is stopped; the file of a sampler that is dropped is kept too.
 #[derive(Debug)]
 pub struct Sampler {
     stop: Option<Sender<()>>,
@@ -43,10 +43,11 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Begins. Times in the file count from `origin`, so that they can be laid beside those of requests.
+    /// Starts sampling. Times in the file count from `origin`, so that they can be compared with those of
+    /// requests.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// When the file cannot be created.
     pub fn start(
         probe: Box<dyn GpuProbe>,
         gpus: &[u32],
@@ -66,7 +67,7 @@ impl Sampler {
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Ends, and sums up each GPU.
+    /// Stops sampling, and summarises each GPU.
     ///
     /// # Errors
     /// When the file could not be written.
@@ -141,7 +142,7 @@ fn row(time_s: f64, gpu: u32, sample: &GpuSample, missed: bool) -> String {
     row
 }
 
-/// What is known of one GPU so far.
+/// The accumulated values of one GPU.
 #[derive(Debug)]
 struct Sum {
     gpu: u32,
@@ -215,7 +216,7 @@ impl Sum {
             gpu: self.gpu,
             samples: self.samples,
             missed: self.missed,
-            // Below a second the counter is too coarse.
+            // Over less than a second the counter is too coarse.
             mean_power_w: by_counter
                 .filter(|_| spent.is_some_and(|(s, _)| s >= 1.0))
                 .or(by_samples),

@@ -1,4 +1,4 @@
-//! Which GPUs a CUDA program of this environment would see.
+//! The GPUs that a CUDA program would see in this environment.
 
 use super::{GpuFacts, Inventory, MigDevice};
 
@@ -6,45 +6,46 @@ use super::{GpuFacts, Inventory, MigDevice};
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisibleGpu {
     pub gpu: GpuFacts,
-    /// The slice of it; `None`: the whole GPU.
+    /// The slice of the GPU; `None`: the whole GPU.
     pub slice: Option<MigDevice>,
 }
 
 impl VisibleGpu {
-    /// What `CUDA_VISIBLE_DEVICES` calls it.
+    /// Returns the UUID by which `CUDA_VISIBLE_DEVICES` refers to it.
     #[must_use]
     pub fn uuid(&self) -> &str {
         self.slice.as_ref().map_or(&self.gpu.uuid, |slice| &slice.uuid)
     }
 
-    /// How many SMs it has.
+    /// Returns its number of SMs.
     #[must_use]
     pub fn sms(&self) -> Option<u32> {
         self.slice.as_ref().map_or(self.gpu.sms, |slice| slice.sms)
     }
 }
 
-/// The GPUs in the order in which CUDA counts them. `list` is `CUDA_VISIBLE_DEVICES`, `order` is `CUDA_DEVICE_ORDER`.
-/// Of a GPU that is cut into MIG slices, its slices are there and the whole is not.
+/// Returns the GPUs in the order in which CUDA counts them. `list` is `CUDA_VISIBLE_DEVICES`, `order` is
+/// `CUDA_DEVICE_ORDER`. For a GPU that is divided into MIG slices, the slices are listed instead of the whole
+/// GPU.
 ///
-/// As CUDA does, what follows an entry that names no GPU is hidden.
+/// As in CUDA, all entries after one that names no GPU are hidden.
 ///
 /// # Errors
-/// In words, when numbers do not say which GPU is meant, or the first entry names none.
+/// When numbers do not identify GPUs unambiguously, or the first entry names none; the error is text.
 pub fn visible(
     inventory: &Inventory,
     list: Option<&str>,
     order: Option<&str>,
 ) -> Result<Vec<VisibleGpu>, String> {
     let all: Vec<VisibleGpu> = inventory.gpus.iter().flat_map(choices).collect();
-    // Of none, none can be shown.
+    // On a machine without GPUs the list has no effect.
     let Some(list) = list.filter(|_| !inventory.gpus.is_empty() || !inventory.silent.is_empty())
     else {
         return Ok(all);
     };
     let mut chosen: Vec<VisibleGpu> = Vec::new();
     for entry in list.split(',').map(str::trim) {
-        // The usual ways to hide all.
+        // The usual ways to hide all GPUs.
         if entry.is_empty() || entry == "-1" || entry.eq_ignore_ascii_case("NoDevFiles") {
             break;
         }
@@ -54,7 +55,7 @@ pub fn visible(
                 .unwrap_or_default(),
             Err(_) => all.iter().filter(|choice| named(choice, entry)).collect(),
         };
-        // Of the slices of a GPU that is named as a whole, CUDA shows the first.
+        // Where an entry names a whole GPU that is divided into slices, CUDA shows the first slice.
         let Some(first) = found.first() else {
             if chosen.is_empty() {
                 let known: Vec<&str> = all.iter().map(VisibleGpu::uuid).collect();
@@ -80,14 +81,15 @@ fn choices(gpu: &GpuFacts) -> Vec<VisibleGpu> {
     gpu.mig_devices.iter().map(slice).collect()
 }
 
-/// A UUID may be cut off, as long as it is still one GPU's.
+/// Returns whether an entry names a GPU. A UUID may be shortened, as long as it identifies only one GPU.
 fn named(choice: &VisibleGpu, entry: &str) -> bool {
     choice.uuid().starts_with(entry)
         || (entry.starts_with("GPU-") && choice.gpu.uuid.starts_with(entry))
 }
 
-/// The GPU that CUDA gives a number. By default CUDA counts the fastest first, which nobody but CUDA can tell of GPUs
-/// of different kinds; NVML and `nvidia-smi` count them by their place on the bus.
+/// Returns the GPU that CUDA gives a number. By default CUDA counts the fastest first, and only CUDA can tell
+/// which one that is among GPUs of different kinds. NVML and `nvidia-smi` count GPUs by their position on the
+/// bus.
 fn of_number<'i>(
     inventory: &'i Inventory,
     number: u32,

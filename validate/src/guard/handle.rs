@@ -1,4 +1,4 @@
-//! Our end of a guard.
+//! The handle of a guard in the main program.
 
 use super::GuardOrder;
 use std::io::{self, BufRead, BufReader};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How much longer than the time of grace a guard may take to end everything.
+/// Time that a guard may take beyond the grace period to end everything.
 const SLACK: Duration = Duration::from_secs(25);
 
 /// A process that runs behind a guard. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Guarded {
     guard: Child,
-    /// The pipe whose end tells the guard to end its process.
+    /// The pipe; closing it tells the guard to end its process.
     leash: Option<ChildStdin>,
     pid: u32,
     log: PathBuf,
@@ -22,7 +22,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Starts a process behind a guard; `program` is this program, which knows the hidden command.
+    /// Starts a process behind a guard; `program` is this program, which has the hidden command.
     ///
     /// # Errors
     /// When the guard or the process cannot be started.
@@ -33,7 +33,7 @@ impl Guarded {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in the terminal is for us; the guard gets our order.
+            // Ctrl-C in the terminal is meant for this program only; the guard gets its own order to end.
             .process_group(0)
             .spawn()?;
         let leash = guard.stdin.take();
@@ -54,29 +54,30 @@ impl Guarded {
         Ok(Self { guard, leash, pid, log: order.log.clone(), grace })
     }
 
-    /// The process.
+    /// Returns the id of the process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Where what it prints goes.
+    /// Returns the log file of the process.
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// How it ended, if it did.
+    /// Returns how the process ended, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.guard.try_wait().ok().flatten()
     }
 
-    /// Asks it to end, without waiting.
+    /// Asks the process to end, without waiting.
     pub fn ask_to_end(&mut self) {
         self.leash = None;
     }
 
-    /// Ends it and waits until it and all that it left are gone. `None` if the guard had to be killed.
+    /// Ends the process and waits until it and everything that it left are gone. `None` if the guard had to
+    /// be killed.
     pub fn end(&mut self) -> Option<ExitStatus> {
         self.ask_to_end();
         let deadline = Instant::now() + self.grace + SLACK;

@@ -9,28 +9,30 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long guards may hold the folder after the program ended: theirs is the time of grace of a server.
+/// Maximum time that guards may hold the folder after the program has ended: they need the grace period of a
+/// server.
 const HELD_LIMIT: Duration = Duration::from_secs(50);
-/// How long a file that is just being made may keep the folder from being removed.
+/// Maximum time that a file which is just being created may delay the removal of the folder.
 const REMOVE_LIMIT: Duration = Duration::from_secs(5);
-/// The file of a temporary folder that its keeper has locked.
+/// The file in a temporary folder that its keeper locks.
 const KEEPER: &str = ".keeper";
-/// How the names of all temporary folders begin.
+/// The name prefix of all temporary folders.
 const OURS: &str = "igniter-";
-/// What Triton's Python backend makes in `/tmp`, whatever `TMPDIR` says, and leaves there when the server is
-/// killed, or asked to end while it still loads.
+/// The name prefix of folders that Triton's Python backend creates in `/tmp`, whatever `TMPDIR` says. They
+/// stay there if the server is killed, or asked to end while it is still loading.
 const BACKEND_FOLDER: &str = "python_env_";
 
-/// Makes a temporary folder, prints its path on stdout, and removes it when stdin ends and no guard holds it
-/// any more; with it goes the shared memory of `process`, and what killed servers left in `/tmp`.
+/// Creates a temporary folder, prints its path on stdout, and removes it once stdin has ended and no guard
+/// holds it any more. Also removes the shared memory of `process`, and files that killed servers left in
+/// `/tmp`.
 ///
 /// # Errors
-/// When the folder cannot be made, or a signal handler not be set.
+/// When the folder cannot be created, or a signal handler cannot be set.
 pub fn keep_folder(prefix: &str, process: u32) -> io::Result<()> {
-    // Whoever signals everybody ends the program too; its folder is needed until then.
+    // A signal to all processes ends the program too; its folder is needed until then.
     ctrlc::set_handler(|| {}).map_err(io::Error::other)?;
     let folder = tempfile::Builder::new().prefix(prefix).tempdir()?.keep();
-    // Held for as long as this process lives: a folder whose lock is free is nobody's.
+    // Held for as long as this process lives: a folder whose lock is free has no owner.
     let keeper = File::create(folder.join(KEEPER))?;
     keeper.lock()?;
     (&keeper).write_all(process.to_string().as_bytes())?;
@@ -41,7 +43,7 @@ pub fn keep_folder(prefix: &str, process: u32) -> io::Result<()> {
             sweep(parent);
         }
         let mut rest = Vec::new();
-        // Whatever ends the reading, nobody is there any more.
+        // However reading ends, the program is gone.
         let _ = io::stdin().read_to_end(&mut rest);
     }
     wait_until_free(&folder);
@@ -51,23 +53,23 @@ pub fn keep_folder(prefix: &str, process: u32) -> io::Result<()> {
         &super::shared_memory_prefix(process),
     );
     for folder in unused_backend_folders(Path::new("/tmp")) {
-        // Only ever an empty one.
+        // Removes the folder only if it is empty.
         let _ = fs::remove_dir(folder);
     }
     Ok(())
 }
 
-/// Removes the folders that runs left whose keepers were killed too, with their shared memory.
+/// Removes folders left by runs whose keepers were killed too, with their shared memory.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let folder = entry.path();
         if !entry.file_name().to_string_lossy().starts_with(OURS) || !is_ours(&folder) {
             continue;
         }
-        // One without this file is just being made, or holds records.
+        // A folder without this file is just being created, or holds records.
         let Ok(mut keeper) = File::open(folder.join(KEEPER)) else { continue };
         let Ok(handle) = File::open(&folder) else { continue };
-        // The keeper holds the one, the guards of servers that still run the other.
+        // The keeper holds one lock, the guards of servers that still run hold the other.
         if keeper.try_lock().is_err() || handle.try_lock().is_err() {
             continue;
         }
@@ -100,8 +102,9 @@ fn remove(folder: &Path) {
     }
 }
 
-/// Folders of Python backends that nobody uses: ours, while no Triton server of ours runs. Those are listed
-/// first, so that none of a server that starts meanwhile is among them.
+/// Returns the folders of Python backends that are unused: those of this user, while no Triton server of this
+/// user runs. Folders are listed before processes are checked, so that the folder of a server that starts
+/// meanwhile is not included.
 fn unused_backend_folders(folder: &Path) -> Vec<PathBuf> {
     let found = backend_folders(folder);
     if a_server_runs(Path::new("/proc")) { Vec::new() } else { found }
@@ -111,7 +114,7 @@ fn is_ours(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.uid() == Uid::current().as_raw())
 }
 
-/// Our folders of Python backends.
+/// Returns this user's folders of Python backends.
 fn backend_folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -121,7 +124,7 @@ fn backend_folders(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether a Triton server of ours is among the processes.
+/// Returns whether a Triton server of this user is among the processes.
 fn a_server_runs(processes: &Path) -> bool {
     let entries = fs::read_dir(processes).into_iter().flatten().flatten();
     let mut servers = entries.map(|entry| entry.path()).filter(|process| {

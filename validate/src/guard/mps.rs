@@ -1,4 +1,4 @@
-//! What is said to a daemon of MPS.
+//! Commands to an MPS daemon.
 
 use super::MpsControl;
 use nix::unistd::{Pid, getpgid};
@@ -7,14 +7,14 @@ use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long `terminate_client` may take; it returns once the client's work is off the GPU.
+/// Time limit for `terminate_client`; it returns once the client's work is off the GPU.
 const TERMINATE_LIMIT: Duration = Duration::from_secs(3);
-/// How long a daemon may take to name its servers. Those that it does not name in time would outlive it, so that a machine
-/// which is overloaded gets longer than answers ever take.
+/// Time limit for a daemon to list its servers. Servers that it does not list in time would outlive it, so
+/// the limit leaves room for an overloaded machine.
 const LIST_LIMIT: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Sends one command to a daemon; returns what it answers, on either stream.
+/// Sends one command to a daemon; returns its answer, on either stream.
 ///
 /// # Errors
 /// When the control program cannot be run, does not end in time, or finds no daemon.
@@ -26,10 +26,10 @@ pub fn command(control: &MpsControl, command: &str, limit: Duration) -> io::Resu
         .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that ended already reads nothing.
+        // A program that has already ended reads nothing.
         let _ = stdin.write_all(format!("{command}\n").as_bytes());
     }
-    // Answers are shorter than a pipe is deep.
+    // Answers are shorter than the capacity of a pipe.
     let deadline = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -59,7 +59,7 @@ pub fn command(control: &MpsControl, command: &str, limit: Duration) -> io::Resu
         text.push_str(&String::from_utf8_lossy(&bytes));
     }
     let text = text.trim().to_owned();
-    // The exit code alone says little: failures end with 0 too.
+    // The exit code alone is not enough: some failures end with 0 too.
     if text.contains("Cannot find MPS control daemon") || (text.is_empty() && !status.success()) {
         let why = if text.is_empty() { status.to_string() } else { text };
         return Err(io::Error::other(why));
@@ -86,7 +86,7 @@ pub(super) fn terminate_clients(control: &MpsControl, group: Pid) -> Vec<u32> {
     ended
 }
 
-/// The processes of a group.
+/// Returns the processes of a group.
 fn members(group: Pid) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -95,12 +95,12 @@ fn members(group: Pid) -> Vec<u32> {
         .collect()
 }
 
-/// Ends servers of a daemon that is gone, which they should not outlive.
+/// Ends servers of a daemon that is gone, since they must not outlive it.
 pub(super) fn end_servers(servers: &[u32]) {
     use nix::sys::signal::{Signal, kill};
     for &pid in servers {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        // The number may be another process's by now.
+        // The id may belong to another process by now.
         if let (true, Ok(pid)) = (name.starts_with("nvidia-cuda-mps"), i32::try_from(pid)) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
             std::thread::sleep(Duration::from_millis(200));
@@ -109,7 +109,7 @@ pub(super) fn end_servers(servers: &[u32]) {
     }
 }
 
-/// The servers of a daemon.
+/// Returns the servers of a daemon.
 pub(super) fn servers(control: &MpsControl) -> Vec<u32> {
     let text = command(control, "get_server_list", LIST_LIMIT).unwrap_or_default();
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()

@@ -13,15 +13,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a command that asks or cleans may take.
+/// Time limit for a command that asks a process to end or cleans up.
 const COMMAND_LIMIT: Duration = Duration::from_secs(15);
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 
-/// Starts what the order says, prints its process id on stdout, and ends it when stdin does. Returns its exit
+/// Starts the process of the order, prints its id on stdout, and ends it when stdin ends. Returns its exit
 /// code (128 + the signal that ended it).
 ///
 /// # Errors
-/// When it cannot be started.
+/// When the process cannot be started.
 pub fn run(order: &GuardOrder) -> io::Result<u8> {
     let held = order.holds.as_deref().map(File::open).transpose()?;
     if let Some(folder) = &held {
@@ -29,7 +29,7 @@ pub fn run(order: &GuardOrder) -> io::Result<u8> {
     }
     let log = OpenOptions::new().create(true).append(true).open(&order.log)?;
     let (asked, ask) = channel();
-    // A signal to the guard is a wish to end, as the end of stdin is.
+    // A signal to the guard is a request to end, like the end of stdin.
     let by_signal = asked.clone();
     ctrlc::set_handler(move || {
         let _ = by_signal.send(());
@@ -40,7 +40,7 @@ pub fn run(order: &GuardOrder) -> io::Result<u8> {
     io::stdout().flush()?;
     std::thread::spawn(move || {
         let mut rest = Vec::new();
-        // Whatever ends the reading, nobody is there any more.
+        // However reading ends, the main program is gone or done.
         let _ = io::stdin().read_to_end(&mut rest);
         let _ = asked.send(());
     });
@@ -60,12 +60,14 @@ fn start(order: &GuardOrder, log: &File) -> io::Result<Child> {
     for name in &order.hidden_variables {
         command.env_remove(name);
     }
-    // A group of its own: Ctrl-C in the terminal reaches us alone, and the whole group can be ended.
+    // A process group of its own: Ctrl-C in the terminal does not reach it, and the whole group can be ended
+    // at once.
     command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
     command.spawn()
 }
 
-/// Lets the system end the process when the guard is killed, where `setpriv` is there to ask for that.
+/// Wraps a command in `setpriv`, where available, so that the system ends the process when the guard is
+/// killed.
 fn with_death_signal(command: &[String]) -> (String, Vec<String>) {
     let found = |folder: &str| Path::new(folder).join("setpriv").is_file();
     if ["/usr/bin", "/bin"].into_iter().any(found) {
@@ -76,8 +78,8 @@ fn with_death_signal(command: &[String]) -> (String, Vec<String>) {
     }
 }
 
-/// Waits for the end of the process, or makes it. `servers` gets the processes that a daemon of MPS started for itself:
-/// they may outlive it.
+/// Waits for the end of the process, or ends it. `servers` gets the processes that an MPS daemon started
+/// itself, since they may outlive it.
 fn wait(
     child: &mut Child,
     ask: &Receiver<()>,
@@ -116,10 +118,10 @@ fn wait(
     child.wait()
 }
 
-/// Ends what is left of the process group, and removes what the process left.
+/// Ends the rest of the process group, and removes what the process left behind.
 fn clean(order: &GuardOrder, child: &Child) {
     let group = pid(child);
-    // Those that still run end by themselves in most cases: Triton's model processes watch for its end.
+    // Most of the remaining processes end by themselves: Triton's model processes watch for its end.
     let deadline = Instant::now() + Duration::from_millis(order.grace_ms.min(500));
     while killpg(group, None) != Err(Errno::ESRCH) && Instant::now() < deadline {
         std::thread::sleep(LOOK_EVERY);
@@ -141,7 +143,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().expect("the system's process ids are positive i32"))
 }
 
-/// Runs a short command to its end; what it says goes to the log.
+/// Runs a short command to its end; its output goes to the log.
 fn run_command(command: &[String], input: &str, order: &GuardOrder) {
     let log =
         || OpenOptions::new().append(true).open(&order.log).map_or(Stdio::null(), Stdio::from);
@@ -168,7 +170,7 @@ fn run_command(command: &[String], input: &str, order: &GuardOrder) {
 }
 
 pub(super) fn remove_starting_with(folder: &Path, prefix: &str) {
-    // An empty prefix would be everybody's.
+    // An empty prefix would match the shared memory of all programs.
     if prefix.is_empty() {
         return;
     }

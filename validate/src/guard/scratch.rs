@@ -1,4 +1,4 @@
-//! A temporary folder that goes away however this process ends.
+//! A temporary folder that is removed however this process ends.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -7,30 +7,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long its keeper may take: longer than the slowest guard of a server that it waits for.
+/// Time limit for the keeper, longer than the slowest guard of a server that it waits for.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A temporary folder, and the process that removes it with all that is in it once we drop this, or are gone
-/// in whatever way, and no guard of a server needs it any more.
+/// A temporary folder, and the process that removes it with all its content. That happens once this value is
+/// dropped or this process is gone, and no guard of a server needs the folder any more.
 #[derive(Debug)]
 pub struct ScratchFolder {
     keeper: Child,
-    /// The pipe whose end tells the keeper that we are done.
+    /// The pipe; closing it tells the keeper that the folder is no longer needed.
     leash: Option<ChildStdin>,
     path: PathBuf,
 }
 
 impl ScratchFolder {
-    /// Makes a folder whose name begins with `prefix`; `program` is this program, which knows the hidden
+    /// Creates a folder whose name begins with `prefix`; `program` is this program, which has the hidden
     /// command of the keeper.
     ///
     /// # Errors
-    /// When the keeper cannot be started, or the folder not be made.
+    /// When the keeper cannot be started, or the folder cannot be created.
     pub fn create(program: &Path, prefix: &str) -> io::Result<Self> {
         Self::create_in(program, prefix, &std::env::temp_dir())
     }
 
-    /// The same in another folder than the system's for temporary ones.
+    /// Does the same in a given parent folder instead of the system's temporary folder.
     ///
     /// # Errors
     /// As [`ScratchFolder::create`].
@@ -41,7 +41,7 @@ impl ScratchFolder {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in the terminal is for us.
+            // Ctrl-C in the terminal is meant for this program only.
             .process_group(0)
             .spawn()?;
         let leash = keeper.stdin.take();
@@ -57,7 +57,7 @@ impl ScratchFolder {
         Ok(Self { keeper, leash, path })
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -76,7 +76,7 @@ impl Drop for ScratchFolder {
         }
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
-        // Where somebody killed the keeper.
+        // Only needed where the keeper was killed.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

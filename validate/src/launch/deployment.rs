@@ -1,4 +1,4 @@
-//! Servers that run.
+//! Running servers.
 
 use super::mps::MpsDaemon;
 use super::{InstanceReport, LaunchError};
@@ -14,66 +14,68 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TensorSpec {
     pub name: String,
-    /// The type as the inference protocol writes it: `FP32`, `INT64`, …
+    /// The data type in the notation of the inference protocol: `FP32`, `INT64`, …
     pub datatype: String,
     /// The dimensions without the batch; −1 is any size.
     pub dims: Vec<i64>,
 }
 
-/// A server that answers.
+/// A server that is ready to answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Endpoint {
     /// The plan's GPU, from 0.
     pub gpu: usize,
-    /// Whom it serves.
+    /// The workload that it serves.
     pub workload: WorkloadName,
-    /// Which model.
+    /// The model.
     pub model: ModelName,
     /// Triton's `max_batch_size`.
     pub max_batch: BatchSize,
     /// Whether its tensors have a batch dimension.
     pub batched: bool,
-    /// `false` for a standby.
+    /// Whether the server takes requests from the start; `false` for a standby.
     pub active: bool,
-    /// Which of the workload's placements it is, or stands by for, from 0 in the order of the plan.
+    /// The index of the workload's placement that it serves, or stands by for, from 0 in the order of the
+    /// plan.
     pub replica: usize,
-    /// The server, as in `http://127.0.0.1:8000`.
+    /// The URL of the server, as in `http://127.0.0.1:8000`.
     pub url: String,
-    /// What a server of others wants to see.
+    /// Access settings for a server that others run.
     #[serde(skip)]
     pub access: Access,
-    /// What the server calls the model.
+    /// The name of the model on the server.
     pub served_as: String,
     /// The inputs of one request.
     pub inputs: Vec<TensorSpec>,
     /// The outputs of one request.
     pub outputs: Vec<TensorSpec>,
-    /// What the server prints, where we started it.
+    /// The log file of the server, where this program started it.
     pub log: Option<PathBuf>,
-    /// Where the server writes the times of every request when it ends, where traces are on.
+    /// The file to which the server writes the times of every request when it ends, where traces are on.
     pub trace_file: Option<PathBuf>,
-    /// How many SMs its instances see; `None` without a GPU.
+    /// The number of SMs that its instances see; `None` without a GPU.
     pub seen_sm: Option<u32>,
-    /// What its instances say of themselves; empty where they do not.
+    /// The reports of its instances; empty where they write none.
     pub instances: Vec<InstanceReport>,
-    /// The process of the server, where we started it on this machine.
+    /// The process of the server, where this program started it on this machine.
     pub pid: Option<u32>,
-    /// Where an emulated model looks for other times than those it was started with, where we started it.
+    /// The file in which an emulated model looks for new batch times, where this program started it.
     #[serde(skip)]
     pub times_file: Option<PathBuf>,
-    /// Where a model of torchvision says how its execution divides into copies and kernels, where we started it.
+    /// The file in which a torchvision model reports how its execution divides into copies and kernels, where
+    /// this program started it.
     #[serde(skip)]
     pub stages_file: Option<PathBuf>,
 }
 
-/// Servers that run and are ready. Dropping it ends them: requests in flight are finished first, for at most
-/// a few seconds.
+/// Servers that run and are ready. Dropping the deployment ends them: requests in flight are finished first,
+/// for at most a few seconds.
 #[derive(Debug, Default)]
 pub struct Deployment {
     endpoints: Vec<Endpoint>,
-    /// The processes, one for each endpoint, or none where others run the servers.
+    /// The processes, one for each endpoint; empty where others run the servers.
     servers: Vec<Guarded>,
-    /// Ended after the servers, which are their clients.
+    /// The MPS daemons, which are ended after the servers, their clients.
     daemons: Vec<MpsDaemon>,
 }
 
@@ -87,16 +89,16 @@ impl Deployment {
         self.servers.extend(server);
     }
 
-    /// The servers, in the order of the specifications.
+    /// Returns the servers, in the order of the specifications.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// Looks whether every process that was started still runs. Cheap.
+    /// Checks that every process that was started still runs. Cheap.
     ///
     /// # Errors
-    /// The first that does not, with the end of its log.
+    /// The first process that does not, with the end of its log.
     pub fn check(&mut self) -> Result<(), LaunchError> {
         for (endpoint, server) in self.endpoints.iter().zip(&mut self.servers) {
             if let Some(status) = server.ended() {
@@ -123,11 +125,11 @@ impl Deployment {
         Ok(())
     }
 
-    /// Asks every server whether it is ready; waits up to 5 s for each answer. For when requests stay
-    /// unanswered: it tells a server that hangs from one that is slow.
+    /// Checks that every server reports that it is ready; waits up to 5 s for each answer. Used when requests
+    /// stay unanswered, to distinguish a server that hangs from one that is slow.
     ///
     /// # Errors
-    /// The first that ended or does not answer.
+    /// The first server that ended or does not answer.
     pub fn probe(&mut self) -> Result<(), LaunchError> {
         self.check()?;
         for endpoint in &self.endpoints {
@@ -144,7 +146,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Ends every process that was started, and waits for that; traces are complete afterwards.
+    /// Ends every process that was started, and waits until they have ended; traces are complete afterwards.
     ///
     /// # Errors
     /// When something is left behind.
@@ -159,7 +161,7 @@ impl Deployment {
 
     fn end(&mut self) -> Vec<String> {
         let mut left = Vec::new();
-        // All are asked first: they end at the same time.
+        // All are asked before the first wait, so that they end concurrently.
         self.servers.iter_mut().for_each(Guarded::ask_to_end);
         for server in self.servers.iter_mut() {
             if server.end().is_none() {
@@ -183,10 +185,10 @@ impl Drop for Deployment {
     }
 }
 
-/// How much of a log a message shows.
+/// The maximum number of bytes of a log that a message shows.
 const TAIL_BYTES: u64 = 3000;
 
-/// The end of a log, whole lines.
+/// Returns the end of a log, in whole lines.
 pub(super) fn tail(log: &Path) -> String {
     let read = || {
         let mut file = std::fs::File::open(log)?;

@@ -1,4 +1,4 @@
-//! What a server says that it serves, compared with what it shall.
+//! The model that a server serves, compared with the specification.
 
 use super::model_config::{dimension, tensors};
 use super::pbtxt::timeout_action;
@@ -7,7 +7,7 @@ use crate::client::ServerClient;
 use igniter::units::Milliseconds;
 use serde_json::Value;
 
-/// Asks a server for the configuration of a model; compares it with the specification.
+/// Requests the configuration of a model from a server, and compares it with the specification.
 pub(super) fn describe(
     spec: &LaunchSpec,
     server: &ServerClient,
@@ -46,15 +46,15 @@ pub(super) fn describe(
     })
 }
 
-/// Compares what decides about batches.
+/// Compares the settings that determine batches.
 ///
 /// # Errors
-/// What is wrong, and what to do.
+/// The mismatch, and a suggested fix.
 fn compare(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static str)> {
     let batching = &spec.batching;
     let found = dimension(&config["max_batch_size"]);
     let planned = i64::from(spec.max_batch().get());
-    // Such a model executes requests one by one, whatever its batcher is told.
+    // Such a model executes requests one by one, whatever its batcher settings.
     let one_by_one = found == Some(0) && spec.is_one_by_one();
     if found != Some(planned) && !one_by_one {
         return Err((
@@ -93,7 +93,7 @@ fn compare(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static st
         ));
     }
     others(config, spec)?;
-    // Of each GPU that a group names there are `count`.
+    // An instance group has `count` instances on each GPU that it names.
     let instances = |group: &Value| {
         let gpus = group["gpus"].as_array().map_or(1, |gpus| gpus.len().max(1));
         dimension(&group["count"]).unwrap_or(1) * i64::try_from(gpus).unwrap_or(i64::MAX)
@@ -109,11 +109,11 @@ fn compare(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static st
     Ok(())
 }
 
-/// All else of a configuration that changes how batches are formed; the simulator does none of it.
+/// Checks all other settings that change how batches are formed; the simulator models none of them.
 fn others(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static str)> {
     let batcher = &config["dynamic_batching"];
     let preferred = |sizes: Vec<i64>| {
-        // A size that no batch can exceed is as good as none; Triton fills it in.
+        // A size that no batch can exceed has no effect; Triton fills it in.
         let mut sizes: Vec<i64> =
             sizes.into_iter().filter(|&size| size != i64::from(spec.max_batch().get())).collect();
         sizes.sort_unstable();
@@ -159,7 +159,7 @@ fn others(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static str
     }
 }
 
-/// Whether a time in µs is another than one in ms, beyond rounding.
+/// Returns whether a time in µs differs from one in ms by more than rounding.
 fn differ(us: i64, ms: Milliseconds) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "hours are still exact")]
     let difference_us = (us as f64 - ms.get() * 1e3).abs();

@@ -10,33 +10,34 @@ use std::env;
 /// The GPUs of this machine that servers may use.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Devices {
-    /// In the order of the plan's GPUs; empty: models run on the CPU, or elsewhere.
+    /// The devices, in the order of the plan's GPUs; empty where models run on the CPU, or elsewhere.
     pub list: Vec<Device>,
-    /// What the driver says of itself, where there are any.
+    /// Facts about the driver, where there are any devices.
     pub machine: Option<DriverFacts>,
-    /// Why models that could use a GPU run on the CPU.
+    /// The reason why models that could use a GPU run on the CPU.
     pub on_cpu: Option<String>,
     /// GPUs that were left out, and why.
     pub left_out: Vec<String>,
 }
 
-/// What decides about GPUs around this program.
+/// The parts of the program's environment that affect the choice of GPUs.
 #[derive(Debug, Clone, Default)]
 struct GpuEnvironment {
     /// `CUDA_VISIBLE_DEVICES`.
     visible: Option<String>,
     /// `CUDA_DEVICE_ORDER`.
     order: Option<String>,
-    /// Whether the machine looks as if it had a GPU, even if no driver answers.
+    /// Whether the machine appears to have a GPU, even if no driver answers.
     has_one: bool,
 }
 
 impl LaunchArgs {
-    /// The GPUs of this machine that may be used: none where servers run elsewhere. Emulated models need none, and
-    /// get one only where a flag speaks of GPUs. What `CUDA_VISIBLE_DEVICES` hides is not used.
+    /// Returns the GPUs of this machine that may be used; none where servers run elsewhere. Emulated models
+    /// need none, and get one only where a flag refers to GPUs. GPUs hidden by `CUDA_VISIBLE_DEVICES` are not
+    /// used.
     ///
     /// # Errors
-    /// When a GPU is asked for that is not there, or the machine has one and its driver does not answer.
+    /// When a requested GPU does not exist, or the machine has one and its driver does not answer.
     pub fn devices(&self) -> Result<Devices, LaunchError> {
         if self.launcher == Where::External || !self.may_use_a_gpu() {
             return Ok(Devices::default());
@@ -100,7 +101,7 @@ impl LaunchArgs {
                 .map(|asked| find(asked, &allowed, &inventory, around))
                 .collect::<Result<Vec<_>, _>>()?,
             None if around.visible.is_some() => allowed,
-            // Which slice is meant has to be said.
+            // The user has to state which slice is meant.
             None => {
                 let (whole, slices): (Vec<_>, Vec<_>) =
                     allowed.into_iter().partition(|choice| choice.slice.is_none());
@@ -146,7 +147,7 @@ impl LaunchArgs {
         Ok(Devices { list, machine, on_cpu: None, left_out })
     }
 
-    /// Refuses a GPU that cannot do what is asked of it.
+    /// Refuses a GPU that cannot do what the options require.
     fn check_device(&self, device: &Device) -> Result<(), LaunchError> {
         let wrong =
             |reason: String, fix: &str| Err(LaunchError::Gpu { reason, fix: fix.to_owned() });
@@ -190,7 +191,7 @@ impl Device {
     }
 }
 
-/// A GPU by the index that `nvidia-smi` gives it, or by UUID.
+/// Finds a GPU by its `nvidia-smi` index or its UUID.
 fn find(
     asked: &str,
     allowed: &[VisibleGpu],

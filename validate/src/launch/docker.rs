@@ -6,24 +6,24 @@ use super::{Deployment, LaunchError, LaunchSpec, Launcher, Release, mps};
 use crate::guard::GuardOrder;
 use std::path::{Path, PathBuf};
 
-/// The image that is used where none is named: the release that `scripts/setup_triton.sh` installs.
+/// The default image: the release that `scripts/setup_triton.sh` installs.
 pub const DEFAULT_IMAGE: &str = "nvcr.io/nvidia/tritonserver:24.10-py3";
 
 /// Starts one container for each placement with `docker run` (or `podman run`), which needs NVIDIA's container
 /// toolkit for GPUs.
 ///
-/// Containers use the host's network, on its loopback interface alone, and the host's shared memory, and run as
-/// this user: a client of MPS must be of the user of the daemon, which runs on the host.
+/// Containers use the host's network, only on its loopback interface, and the host's shared memory. They run
+/// as this user: a client of MPS must have the same user as the daemon, which runs on the host.
 #[derive(Debug, Clone)]
 pub struct DockerLauncher {
-    /// The program: `docker`.
+    /// The container program, such as `docker`.
     pub docker: PathBuf,
     pub image: String,
     /// User and group of the processes in the container, as in `1000:1000`.
     pub user: String,
-    /// Whether it is podman without root, which gives users other numbers inside.
+    /// Whether the program is rootless podman, which maps users to other ids inside the container.
     pub rootless_podman: bool,
-    /// Everything else.
+    /// All other options.
     pub options: ServerOptions,
 }
 
@@ -45,7 +45,8 @@ impl ServerProcess for DockerLauncher {
         if self.options.release.unwrap_or_default() >= Release::HTTP_ADDRESS {
             command.push("--network=host".to_owned());
         } else {
-            // Such a server listens on every address: it gets a network of its own, and loopback one port of it.
+            // Such a server listens on all addresses. It gets its own network, of which one port is published
+            // on loopback.
             command.push(format!("--publish=127.0.0.1:{0}:{0}", place.port));
         }
         command.extend(
@@ -53,10 +54,10 @@ impl ServerProcess for DockerLauncher {
         );
         command.push(format!("--user={}", self.user));
         if self.rootless_podman {
-            // Else this user is another one inside, and MPS serves one user.
+            // Otherwise this user would be another one inside the container, and MPS serves only one user.
             command.extend(["--userns=keep-id", "--security-opt=label=disable"].map(str::to_owned));
         }
-        // The same paths inside and outside: repository, instance reports, traces.
+        // Paths are the same inside and outside: repository, instance reports, traces.
         let mut folders = vec![place.dir.display().to_string()];
         folders.extend(place.mps.get(mps::PIPES).cloned());
         command.extend(folders.iter().map(|folder| format!("--volume={folder}:{folder}")));
@@ -71,13 +72,13 @@ impl ServerProcess for DockerLauncher {
             hidden_variables: Vec::new(),
             log: place.log(),
             grace_ms: grace_ms(&self.options),
-            // SIGTERM to `docker run` is passed on to the server.
+            // `docker run` passes SIGTERM on to the server.
             stop_command: None,
-            // What `--rm` does not reach when the client was killed.
+            // Removes what `--rm` does not when the client was killed.
             cleaning: Some(vec![docker, "rm".to_owned(), "--force".to_owned(), name]),
             shared_memory: Some(place.shared_memory.clone()),
             holds: Some(self.options.scratch.clone()),
-            // The processes of a container have other numbers here; `docker run` passes SIGTERM on.
+            // The processes of a container have other ids here; `docker run` passes SIGTERM on.
             mps: None,
         }
     }

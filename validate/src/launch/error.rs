@@ -1,4 +1,4 @@
-//! Servers that cannot be started, or do not stay.
+//! Errors of servers that cannot be started or end unexpectedly.
 
 use crate::client::AccessError;
 use crate::signals::Interrupted;
@@ -7,7 +7,7 @@ use igniter::input::toml_keys::{Problem, listing};
 use std::io;
 use std::path::PathBuf;
 
-/// Why servers do not run.
+/// The reasons why servers do not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {

@@ -9,7 +9,7 @@ use igniter::input::toml_keys::{
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
-/// Uses the servers of a file; starts and ends nothing.
+/// Uses the servers listed in a file; starts and ends none.
 ///
 /// ```toml
 /// headers = ["Authorization: Bearer …"]   # sent with every request, beside those of the command line
@@ -20,7 +20,7 @@ use toml::de::DeValue;
 /// standby = false
 /// ```
 ///
-/// Where a workload has several placements, its entries are taken in their order.
+/// Where a workload has several placements, its entries are assigned to them in order.
 #[derive(Debug, Clone)]
 pub struct ExternalLauncher {
     file: PathBuf,
@@ -56,7 +56,7 @@ const SWITCH: KeyRule<'_> = KeyRule {
     fix: "say whether the server waits until another one fails",
 };
 
-/// Reads the keys of a server file. No value of a header is shown: it may be a secret.
+/// Reads the keys of a server file. Header values are never shown: they may be secrets.
 fn server_file(
     mut table: TomlTable<'_>,
     problems: &mut Problems<'_>,
@@ -126,7 +126,7 @@ fn server(entry: &Field<'_>, problems: &mut Problems<'_>) -> Option<ServerEntry>
     })
 }
 
-/// An address, of which nothing is shown that may be a secret.
+/// Reads an address; parts that may be secrets are never shown.
 fn url(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<String> {
     let Some(field) = t.field("url") else {
         let rule = KeyRule { allowed: "an address", fix: "add url = \"http://HOST:PORT\"" };
@@ -150,11 +150,11 @@ fn url(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<String> {
 }
 
 impl ExternalLauncher {
-    /// Reads the file of servers. `headers` (`Name: value`) are sent beside its own; `certificate` is a PEM file of
-    /// authorities to trust beside those of the system.
+    /// Reads a server file. `headers` (`Name: value`) are sent in addition to those of the file;
+    /// `certificate` is a PEM file of authorities to trust in addition to those of the system.
     ///
     /// # Errors
-    /// When it cannot be read or is no such file.
+    /// When the file cannot be read or is not a valid server file.
     pub fn read(
         file: &Path,
         headers: &[String],

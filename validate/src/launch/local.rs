@@ -1,4 +1,4 @@
-//! Servers as processes of this machine.
+//! Servers as processes on this machine.
 
 use super::process::{ServerFiles, ServerOptions, ServerProcess, grace_ms};
 use super::start::launch_all;
@@ -6,13 +6,13 @@ use super::{Deployment, LaunchError, LaunchSpec, Launcher, mps};
 use crate::guard::GuardOrder;
 use std::path::{Path, PathBuf};
 
-/// Starts `tritonserver` processes on the loopback interface, one for each placement, each with its share in
-/// its environment, behind a guard.
+/// Starts `tritonserver` processes on the loopback interface, one for each placement. Each runs behind a
+/// guard, with its share in its environment.
 #[derive(Debug, Clone)]
 pub struct LocalLauncher {
-    /// The program of the server.
+    /// The server program.
     pub triton: PathBuf,
-    /// Everything else.
+    /// All other options.
     pub options: ServerOptions,
 }
 
@@ -34,9 +34,9 @@ impl ServerProcess for LocalLauncher {
                 self.options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
             environment.insert("CUDA_VISIBLE_DEVICES".to_owned(), device);
         }
-        // What the server and its models leave there goes away with the folder.
+        // Files that the server and its models leave there are removed with the folder.
         environment.insert("TMPDIR".to_owned(), self.options.scratch.display().to_string());
-        // Under MPS the daemon shows its one device to all clients.
+        // Under MPS the daemon shows its single device to all clients.
         hidden_variables.retain(|name| !environment.contains_key(name));
         GuardOrder {
             command,

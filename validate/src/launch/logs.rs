@@ -1,15 +1,15 @@
-//! Keeps what servers and daemons printed, which lies in a temporary folder.
+//! Keeps the logs of servers and daemons, which are in a temporary folder.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Logs that were kept: where each was, and where it is now.
+/// Logs that were kept, with the original and the new path of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeptLogs(Vec<(PathBuf, PathBuf)>);
 
 impl KeptLogs {
-    /// A text that names the logs where they are now.
+    /// Replaces the original paths of logs in a text by their new ones.
     #[must_use]
     pub fn in_text(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (from, to)| {
@@ -17,23 +17,24 @@ impl KeptLogs {
         })
     }
 
-    /// Whether there were none.
+    /// Returns whether there were no logs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// How the folders of servers begin that are started one by one.
+/// The name prefix of the folders of servers that are started one by one.
 pub const STARTED_ALONE: &str = "server-";
 
-/// Copies the logs of a launcher's folder to `target`: of each server, and of the MPS daemon of each GPU.
+/// Copies the logs in a launcher's folder to `target`: those of each server, and of the MPS daemon of each
+/// GPU.
 ///
 /// # Errors
-/// When one cannot be copied.
+/// When a log cannot be copied.
 pub fn keep_logs(scratch: &Path, target: &Path) -> io::Result<KeptLogs> {
     let mut logs: Vec<(PathBuf, String)> = Vec::new();
-    // Servers that come and go are started one by one, each in a folder of its own.
+    // Servers that start and stop during a run are started one by one, each in its own folder.
     let own = folders(scratch).into_iter().filter(|(name, _)| name.starts_with(STARTED_ALONE));
     let prefixed = own.map(|(name, folder)| (format!("{name}-"), folder));
     for (prefix, root) in prefixed.chain([(String::new(), scratch.to_owned())]) {

@@ -5,7 +5,7 @@
 //!
 //! | launcher | where the servers are |
 //! |---|---|
-//! | [`LocalLauncher`] | processes of this machine, on the loopback interface |
+//! | [`LocalLauncher`] | processes on this machine, on the loopback interface |
 //! | [`DockerLauncher`] | containers of NVIDIA's image on this machine |
 //! | [`ExternalLauncher`] | wherever others run them |
 
@@ -57,15 +57,15 @@ use std::path::Path;
 /// Launching blocks for as long as the servers need to load their models. Call it from a plain thread, or in
 /// `tokio::task::spawn_blocking`.
 pub trait Launcher: Debug + Send {
-    /// The name by which users choose it.
+    /// Returns the name by which users choose the launcher.
     fn name(&self) -> &'static str;
 
-    /// Starts one server for each entry, in their order, and waits until all are ready. Logs, model
-    /// repositories and traces go to `dir`, which exists.
+    /// Starts one server for each specification, in order, and waits until all are ready. Logs, model
+    /// repositories and traces go to `dir`, which must exist.
     ///
     /// # Errors
-    /// When one of them cannot be started or does not become ready, or did not get its share of the GPU;
-    /// those that run already are ended.
+    /// When a server cannot be started, does not become ready, or did not get its share of the GPU. The
+    /// servers that are already running are then stopped.
     fn launch(&mut self, specs: &[LaunchSpec], dir: &Path) -> Result<Deployment, LaunchError>;
 }
 

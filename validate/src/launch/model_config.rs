@@ -1,9 +1,9 @@
-//! The configuration of a model, as a server tells it.
+//! The configuration of a model, as a server reports it.
 
 use super::TensorSpec;
 use serde_json::Value;
 
-/// The tensors of a model configuration: the field `input` or `output`.
+/// Returns the tensors of a model configuration: those of the field `input` or `output`.
 pub(super) fn tensors(config: &Value, field: &str) -> Vec<TensorSpec> {
     let tensor = |tensor: &Value| {
         Some(TensorSpec {
@@ -15,12 +15,12 @@ pub(super) fn tensors(config: &Value, field: &str) -> Vec<TensorSpec> {
     config[field].as_array().into_iter().flatten().filter_map(tensor).collect()
 }
 
-/// Protocol buffers write 64-bit integers as strings.
+/// Parses a dimension; protocol buffers write 64-bit integers as strings.
 pub(super) fn dimension(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// `TYPE_FP32` → `FP32`; strings have two names.
+/// Converts `TYPE_FP32` to `FP32`; strings have two names.
 fn protocol_type(config_type: &str) -> String {
     let name = config_type.strip_prefix("TYPE_").unwrap_or(config_type);
     if name == "STRING" { "BYTES".to_owned() } else { name.to_owned() }

@@ -1,4 +1,4 @@
-//! The MPS daemon of one GPU: started by us, with folders of our own, ended by us.
+//! The MPS daemon of one GPU, started and ended by this program, with its own folders.
 
 use super::partitions::{GpuPartition, PartitionTable, added};
 use super::{LaunchError, triton::in_path};
@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 
 /// The control program of MPS.
 pub const CONTROL: &str = "nvidia-cuda-mps-control";
-/// The variable with the folder of the pipes, by which clients find the daemon.
+/// The variable with the pipe folder, by which clients find the daemon.
 pub(super) const PIPES: &str = "CUDA_MPS_PIPE_DIRECTORY";
-/// The variable with the folder of the logs.
+/// The variable with the log folder.
 pub(super) const LOGS: &str = "CUDA_MPS_LOG_DIRECTORY";
 /// The variable with a client's share.
 pub(super) const SHARE: &str = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE";
 /// The variable with a client's partition.
 pub(super) const PARTITION: &str = "CUDA_MPS_SM_PARTITION";
 const START_LIMIT: Duration = Duration::from_secs(15);
-/// How long a daemon may take for an answer.
+/// Maximum time for a daemon to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// A path of a UNIX socket has at most so many bytes.
+/// Maximum length of the path of a UNIX socket, in bytes.
 const SOCKET_PATH: usize = 107;
-/// Where pipes go whose path would be too long below the temporary folder.
+/// The folder for pipes whose path would be too long below the temporary folder.
 const SHORT: &str = "/tmp";
 
 pub use igniter::domain::SmSharing as Sharing;
 
-/// Looks for the control program: in `PATH`, and in folders where drivers put it.
+/// Searches for the control program in `PATH`, then in folders where drivers install it.
 #[must_use]
 pub fn find_control() -> Option<PathBuf> {
     in_path(CONTROL).or_else(|| {
@@ -45,7 +45,8 @@ pub fn find_control() -> Option<PathBuf> {
     })
 }
 
-/// What talks to the daemon whose variables these are; `None` where there are none.
+/// Returns how to communicate with the daemon that these variables identify; `None` where there are no such
+/// variables.
 pub(super) fn control_of(environment: &BTreeMap<String, String>) -> Option<MpsControl> {
     if !environment.contains_key(PIPES) {
         return None;
@@ -53,24 +54,25 @@ pub(super) fn control_of(environment: &BTreeMap<String, String>) -> Option<MpsCo
     Some(MpsControl { program: find_control()?, environment: environment.clone() })
 }
 
-/// A running daemon. Dropping it ends it.
+/// A running MPS daemon. Dropping it ends the daemon.
 #[derive(Debug)]
 pub struct MpsDaemon {
     process: Guarded,
     control: MpsControl,
     sharing: Sharing,
-    /// The folder of the pipes, where it is not in the one that was given. It goes after the daemon.
+    /// The folder of the pipes, where it is not in the given folder. It is removed after the daemon has
+    /// ended.
     _pipes: Option<ScratchFolder>,
 }
 
 impl MpsDaemon {
-    /// Starts the daemon of one device in the foreground, behind a guard. `device` is what
-    /// `CUDA_VISIBLE_DEVICES` is to say (best a UUID); `dir` gets the logs, and `scratch` (the folder of a
+    /// Starts the daemon of one device in the foreground, behind a guard. `device` is the value of
+    /// `CUDA_VISIBLE_DEVICES` (preferably a UUID); `dir` gets the logs, and `scratch` (the folder of a
     /// [`ScratchFolder`]) the pipes.
     ///
     /// # Errors
-    /// When there is no control program, the daemon does not answer, or it has no static partitions and they are
-    /// asked for.
+    /// When there is no control program, the daemon does not answer, or static partitions are requested and
+    /// the daemon does not support them.
     pub fn start(
         program: &Path,
         device: &str,
@@ -91,7 +93,7 @@ impl MpsDaemon {
             [(PIPES.to_owned(), text(&pipes)), (LOGS.to_owned(), text(&logs))].into();
         let mut daemon_environment = environment.clone();
         daemon_environment.insert("CUDA_VISIBLE_DEVICES".to_owned(), device.to_owned());
-        // The daemon starts nvidia-cuda-mps-server, which may be in no folder of PATH but beside it.
+        // The daemon starts nvidia-cuda-mps-server, which may be next to it instead of in a folder of PATH.
         let folders = control.parent().into_iter().map(Path::to_owned);
         let known = std::env::var_os("PATH").unwrap_or_default();
         if let Ok(path) = std::env::join_paths(folders.chain(std::env::split_paths(&known))) {
@@ -101,7 +103,7 @@ impl MpsDaemon {
         let order = |command: Vec<String>| GuardOrder {
             command,
             environment: daemon_environment.clone(),
-            // A default of the user's would limit every client.
+            // A default set by the user would limit every client.
             hidden_variables: vec![SHARE.to_owned(), PARTITION.to_owned()],
             log: logs.join("daemon.log"),
             grace_ms: 10_000,
@@ -126,14 +128,14 @@ impl MpsDaemon {
         let mut daemon =
             Self { process: started(command)?, control: control.clone(), sharing, _pipes: short };
         match daemon.wait_until_it_answers(&pipes) {
-            // Old drivers have no flag for the foreground.
+            // Old drivers have no flag for running in the foreground.
             Err(LaunchError::Mps { reason, .. })
                 if sharing != Sharing::Static && knows_no_foreground(&reason) =>
             {
                 daemon.process = started(in_background(&control.program, &pipes))?;
                 daemon.wait_until_it_answers(&pipes)?;
             }
-            // Those before static partitions have no flag for them.
+            // Drivers from before static partitions have no flag for them.
             Err(LaunchError::Mps { reason, .. })
                 if sharing == Sharing::Static && knows_no_foreground(&reason) =>
             {
@@ -147,7 +149,7 @@ impl MpsDaemon {
         Ok(daemon)
     }
 
-    /// Waits until the daemon has its socket and answers on it.
+    /// Waits until the daemon has created its socket and answers on it.
     fn wait_until_it_answers(&mut self, pipes: &Path) -> Result<(), LaunchError> {
         let end = Instant::now() + START_LIMIT;
         loop {
@@ -184,15 +186,15 @@ impl MpsDaemon {
         }
     }
 
-    /// Sends a command to the daemon.
+    /// Sends a command to the daemon and returns its answer.
     ///
     /// # Errors
-    /// When it does not answer: why, in words.
+    /// When the daemon does not answer; the error is the reason as text.
     pub fn say(&self, command: &str) -> Result<String, String> {
         mps_command(&self.control, command, ANSWER_LIMIT).map_err(|error| error.to_string())
     }
 
-    /// The processes that are its clients now.
+    /// Returns the processes that are currently clients of the daemon.
     ///
     /// # Errors
     /// When it does not answer.
@@ -207,7 +209,7 @@ impl MpsDaemon {
         Ok(clients)
     }
 
-    /// What its static partitions are.
+    /// Returns the table of the static partitions.
     ///
     /// # Errors
     /// When it has none.
@@ -216,7 +218,7 @@ impl MpsDaemon {
         PartitionTable::read(&answer).ok_or_else(|| no_partitions(&answer))
     }
 
-    /// Makes a partition of so many chunks of a GPU; returns it with its SMs.
+    /// Creates a partition of the given number of chunks of a GPU; returns it with its SMs.
     ///
     /// # Errors
     /// When the daemon refuses it.
@@ -229,7 +231,7 @@ impl MpsDaemon {
         };
         let answer = answer.map_err(|why| refused(&why))?;
         let id = added(&answer, device).ok_or_else(|| refused(&answer))?;
-        // Answers end with success whatever happened: the table tells.
+        // The control program reports success in any case; only the table shows the outcome.
         let after = self.table()?;
         let sms = before.free_sms.saturating_sub(after.free_sms);
         if sms == 0 {
@@ -238,19 +240,19 @@ impl MpsDaemon {
         Ok(GpuPartition { id, sms })
     }
 
-    /// What a client's environment must say to be a client of this daemon.
+    /// Returns the environment variables that make a process a client of this daemon.
     #[must_use]
     pub fn environment(&self) -> &BTreeMap<String, String> {
         &self.control.environment
     }
 
-    /// How it shares SMs.
+    /// Returns how the daemon shares SMs.
     #[must_use]
     pub fn sharing(&self) -> Sharing {
         self.sharing
     }
 
-    /// The process of the daemon.
+    /// Returns the process of the daemon.
     pub(super) fn process(&mut self) -> &mut Guarded {
         &mut self.process
     }
@@ -278,13 +280,13 @@ fn no_partitions(answer: &str) -> LaunchError {
     }
 }
 
-/// A folder for the pipes: they are sockets, whose paths may not be long.
+/// Creates a folder for the pipes; they are sockets, whose paths have a maximum length.
 fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<ScratchFolder>), LaunchError> {
     let fits =
         |folder: &Path| folder.as_os_str().len() + "/mps-123456/control".len() <= SOCKET_PATH;
     let made = |folder: &Path| {
         let made = tempfile::Builder::new().prefix("mps-").tempdir_in(folder);
-        // It goes with the folder that it is in.
+        // It is removed together with the folder that contains it.
         made.map(tempfile::TempDir::keep).map_err(LaunchError::file(folder))
     };
     if fits(scratch) {
@@ -295,7 +297,7 @@ fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<ScratchFolde
     Ok((made(short.path())?, Some(short)))
 }
 
-/// Whether a daemon ended because of a flag.
+/// Returns whether a daemon ended because of an unknown flag.
 fn knows_no_foreground(reason: &str) -> bool {
     let said = reason.to_lowercase();
     ["usage", "unrecognized option", "invalid option", "unknown option"]
@@ -303,7 +305,8 @@ fn knows_no_foreground(reason: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
-/// Starts a daemon that goes to the background, and lasts as long as it does; ends it by force when it is ended itself.
+/// Returns a command that starts a daemon in the background and runs for as long as the daemon does. When the
+/// command is ended, it ends the daemon by force.
 fn in_background(control: &Path, pipes: &Path) -> Vec<String> {
     let script = "\"$1\" -d || exit 1; file=\"$2/nvidia-cuda-mps-control.pid\"
         for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -s \"$file\" ] && break; sleep 0.1; done

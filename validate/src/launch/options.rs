@@ -1,4 +1,4 @@
-//! How servers are started, as users say it.
+//! Command-line options for starting servers.
 
 use super::{
     DEFAULT_IMAGE, Device, DockerLauncher, ExternalLauncher, LaunchError, Launcher, LocalLauncher,
@@ -35,7 +35,7 @@ pub enum Mps {
 }
 
 impl Mps {
-    /// Whether shares are asked for, with or without a GPU.
+    /// Returns whether shares are requested, with or without a GPU.
     pub(super) fn is_on(self) -> bool {
         matches!(self, Self::Percentage | Self::Static)
     }
@@ -99,7 +99,7 @@ pub struct LaunchArgs {
 }
 
 impl LaunchArgs {
-    /// How servers share the SMs where there is a GPU.
+    /// Returns how servers share the SMs where there is a GPU.
     #[must_use]
     pub fn sharing(&self) -> Sharing {
         match self.mps {
@@ -110,20 +110,20 @@ impl LaunchArgs {
         }
     }
 
-    /// A temporary folder for a launcher and its servers; it has to outlive them.
+    /// Creates a temporary folder for a launcher and its servers; it has to outlive them.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the folder cannot be created.
     pub fn scratch(&self, prefix: &str) -> Result<ScratchFolder, LaunchError> {
         ScratchFolder::create(&this_program()?, prefix)
             .map_err(LaunchError::file(&std::env::temp_dir()))
     }
 
-    /// The launcher that was asked for, with the GPUs that it may use. `scratch` is the folder of
+    /// Creates the chosen launcher, with the GPUs that it may use. `scratch` is the folder of
     /// [`LaunchArgs::scratch`].
     ///
     /// # Errors
-    /// When what it needs is not there.
+    /// When something that the launcher needs is missing.
     pub fn launcher(
         &self,
         devices: &[Device],
@@ -219,7 +219,7 @@ impl LaunchArgs {
     }
 }
 
-/// This program, which has the hidden commands of guards.
+/// Returns the path of this program, which has the hidden commands of guards.
 fn this_program() -> Result<PathBuf, LaunchError> {
     crate::guard::program()
         .map_err(|source| LaunchError::Start { what: "the guard".to_owned(), source })

@@ -1,38 +1,38 @@
-//! Static partitions of SMs: what a daemon of MPS answers about them.
+//! Static partitions of SMs: parsing the answers of an MPS daemon.
 
 /// A partition of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpuPartition {
-    /// What `CUDA_MPS_SM_PARTITION` says to be in it.
+    /// The identifier, which clients of the partition set as `CUDA_MPS_SM_PARTITION`.
     pub id: String,
-    /// Its SMs, which are nobody else's.
+    /// Number of its SMs, which no other partition uses.
     pub sms: u32,
 }
 
-/// What `lspart` says of the one GPU of a daemon.
+/// The output of `lspart` for the only GPU of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionTable {
-    /// Chunks that are in no partition.
+    /// Number of chunks that are in no partition.
     pub free_chunks: u32,
-    /// Chunks that are.
+    /// Number of chunks that are in a partition.
     pub used_chunks: u32,
-    /// SMs that are in no partition.
+    /// Number of SMs that are in no partition.
     pub free_sms: u32,
-    /// SMs that are.
+    /// Number of SMs that are in a partition.
     pub used_sms: u32,
 }
 
 impl PartitionTable {
-    /// The chunks of the GPU.
+    /// Returns the number of chunks of the GPU.
     #[must_use]
     pub fn chunks(&self) -> u32 {
         self.free_chunks + self.used_chunks
     }
 
-    /// Reads the answer of `lspart`: two lines of header, then a line for the GPU (a short UUID, chunks free and used,
-    /// SMs free and used), and one for each partition. Empty cells are a dash or nothing.
+    /// Parses the output of `lspart`: two header lines, then a line for the GPU (a short UUID, free and used
+    /// chunks, free and used SMs), and one for each partition. An empty cell is a dash or blank.
     ///
-    /// `None` where it is no such table.
+    /// `None` where the text is not such a table.
     #[must_use]
     pub fn read(answer: &str) -> Option<Self> {
         answer.lines().find_map(|line| {
@@ -40,14 +40,15 @@ impl PartitionTable {
             words.next().filter(|word| word.starts_with("GPU-") && !word.contains('/'))?;
             let rest: Vec<&str> = words.filter(|word| *word != "-").collect();
             let numbers: Vec<u32> = rest.iter().map_while(|word| word.parse().ok()).collect();
-            // A row of a partition has no free chunks.
+            // The row of a partition has no free chunks.
             let [free_chunks, used_chunks, free_sms, used_sms] = *numbers.first_chunk::<4>()?;
             Some(Self { free_chunks, used_chunks, free_sms, used_sms })
         })
     }
 }
 
-/// The identifier in the answer to `sm_partition add`: alone, or in a sentence.
+/// Returns the identifier in the answer to `sm_partition add`, which is the identifier alone or a sentence
+/// with it.
 pub(super) fn added(answer: &str, device: &str) -> Option<String> {
     let prefix = format!("{}/", device.chars().take(8).collect::<String>());
     let start = prefix.trim_end_matches('/');
@@ -55,10 +56,10 @@ pub(super) fn added(answer: &str, device: &str) -> Option<String> {
     words.find(|word| word.starts_with(start) && word.contains('/')).map(str::to_owned)
 }
 
-/// How many chunks a share is, where it is a whole number of them.
+/// Returns the number of chunks of a share, where it is a whole number.
 ///
 /// # Errors
-/// In words, when it is not.
+/// When it is not; the error is text.
 pub(super) fn chunks(sm_pct: f64, all: u32) -> Result<u32, String> {
     let exact = sm_pct / 100.0 * f64::from(all);
     let whole = exact.round();

@@ -1,10 +1,10 @@
-//! Triton's model configuration, `config.pbtxt`, of generated models.
+//! Triton model configurations, `config.pbtxt`, of generated models.
 
 use super::{LaunchSpec, TensorSpec};
 use igniter::sim::{BatchingSpec, TimeoutAction};
 use std::fmt::Write as _;
 
-/// The configuration of a generated model of the Python backend.
+/// Returns the configuration of a generated model of the Python backend.
 pub(super) fn generated(
     spec: &LaunchSpec,
     input: &TensorSpec,
@@ -26,11 +26,11 @@ pub(super) fn generated(
             dims.join(", ")
         );
     }
-    // The model finds its GPU itself; Triton's own checks of GPU instances are not needed.
+    // The model finds its GPU itself, so Triton's own checks of GPU instances are not needed.
     let _ =
         writeln!(text, "instance_group [{{ count: {}, kind: KIND_CPU }}]", spec.batching.instances);
     text.push_str(&dynamic_batching(spec));
-    // Tensors that are on the GPU may stay there.
+    // Tensors that are already on the GPU may stay there.
     text.push_str(&parameter("FORCE_CPU_ONLY_INPUT_TENSORS", "no"));
     for (key, value) in parameters {
         text.push_str(&parameter(key, value));
@@ -42,7 +42,7 @@ fn parameter(key: &str, value: &str) -> String {
     format!("parameters {{ key: \"{key}\", value: {{ string_value: \"{value}\" }} }}\n")
 }
 
-/// How a server forms batches.
+/// Returns the settings of the server's dynamic batcher.
 pub(super) fn dynamic_batching(spec: &LaunchSpec) -> String {
     let preferred: Vec<String> = spec.batching.preferred.iter().map(ToString::to_string).collect();
     let preferred = if preferred.is_empty() {
@@ -57,7 +57,8 @@ pub(super) fn dynamic_batching(spec: &LaunchSpec) -> String {
     )
 }
 
-/// The queue policy; empty where nothing of it is asked for: with any, Triton forms batches in another way.
+/// Returns the queue policy; empty where no such setting is used: with any queue policy, Triton forms batches
+/// in another way.
 fn queue_policy(batching: &BatchingSpec) -> String {
     let timeout_us = batching.timeout.get() * 1e3;
     if batching.max_queue_size == 0 && timeout_us == 0.0 {
@@ -71,7 +72,7 @@ fn queue_policy(batching: &BatchingSpec) -> String {
     )
 }
 
-/// Triton's word.
+/// Returns Triton's name of the action.
 pub(super) fn timeout_action(action: TimeoutAction) -> &'static str {
     match action {
         TimeoutAction::Reject => "REJECT",

@@ -1,4 +1,4 @@
-//! What local and containerised servers have in common: options, files, flags and variables.
+//! Code shared by local and containerised servers: options, files, flags and variables.
 
 use super::{Device, LaunchSpec, Release, Sharing, mps, share};
 use crate::guard::GuardOrder;
@@ -6,46 +6,47 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What local and containerised servers have in common.
+/// Options shared by local and containerised servers.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// The devices that stand for the plan's GPUs, by the number in [`LaunchSpec::device`].
     pub devices: Vec<Device>,
-    /// How the SMs of a GPU are shared.
+    /// How servers share the SMs of a GPU.
     pub sharing: Sharing,
-    /// Which release of Triton the servers are, where that is known; else the newest is assumed.
+    /// The Triton release of the servers, where it is known; otherwise the newest is assumed.
     pub release: Option<Release>,
     /// The first port; each server takes the next. `None`: free ports.
     pub first_port: Option<u16>,
-    /// How long a server may take to become ready.
+    /// Maximum time for a server to become ready.
     pub start_limit: Duration,
     /// Whether servers record the times of every request.
     pub traces: bool,
-    /// How long a server may take to finish its requests when it is asked to end.
+    /// Maximum time for a server to finish its requests when it is asked to end.
     pub exit_limit: Duration,
-    /// This program, which knows the hidden command of the guard.
+    /// This program, which has the hidden command of the guard.
     pub guard: PathBuf,
-    /// The folder of a [`ScratchFolder`](crate::guard::ScratchFolder), for what must not outlive the servers.
+    /// The folder of a [`ScratchFolder`](crate::guard::ScratchFolder), for files that must not outlive the
+    /// servers.
     pub scratch: PathBuf,
 }
 
 /// A kind of process that serves a repository on a port of the loopback interface.
 pub(super) trait ServerProcess {
     fn options(&self) -> &ServerOptions;
-    /// What to start for a server whose files are in `place`.
+    /// Returns the instructions to start a server whose files are in `place`.
     fn order(&self, place: &ServerFiles<'_>) -> GuardOrder;
 }
 
-/// Where a server's files are, and what it shall be.
+/// The files of a server, and its specification.
 #[derive(Debug)]
 pub(super) struct ServerFiles<'a> {
     pub(super) spec: &'a LaunchSpec,
     pub(super) dir: PathBuf,
     pub(super) port: u16,
     pub(super) shared_memory: String,
-    /// What a client of the GPU's MPS daemon needs; empty without MPS.
+    /// Environment variables for a client of the GPU's MPS daemon; empty without MPS.
     pub(super) mps: BTreeMap<String, String>,
-    /// The SMs of its partition; `None` without one.
+    /// Number of SMs of its partition; `None` without one.
     pub(super) sms: Option<u32>,
 }
 
@@ -66,7 +67,7 @@ impl ServerFiles<'_> {
         self.dir.join("trace.json")
     }
 
-    /// The flags of the server, in every way of running it.
+    /// Returns the command-line flags of the server, which are the same for every way of running it.
     pub(super) fn flags(&self, options: &ServerOptions) -> Vec<String> {
         let release = options.release.unwrap_or_default();
         let mut flags = vec![format!("--model-repository={}", self.repository().display())];
@@ -79,7 +80,7 @@ impl ServerFiles<'_> {
             "--allow-metrics=false".to_owned(),
             format!("--exit-timeout-secs={}", options.exit_limit.as_secs()),
         ]);
-        // Before, a server completes nothing unless it is asked to.
+        // Earlier releases complete no configuration unless asked to.
         if release >= Release::AUTO_COMPLETE && !self.spec.completes() {
             flags.push("--disable-auto-complete-config".to_owned());
         } else if release < Release::AUTO_COMPLETE && self.spec.completes() {
@@ -116,7 +117,7 @@ impl ServerFiles<'_> {
         flags
     }
 
-    /// The variables of the server, in every way of running it.
+    /// Returns the environment variables of the server, which are the same for every way of running it.
     pub(super) fn environment(&self, options: &ServerOptions) -> BTreeMap<String, String> {
         let mut environment = self.mps.clone();
         let mut set = |name: &str, value: String| environment.insert(name.to_owned(), value);
@@ -139,12 +140,12 @@ impl ServerOptions {
     }
 }
 
-/// A server gets a little longer than it was told to take.
+/// Returns the grace period of a server in ms, which is slightly longer than its own exit limit.
 pub(super) fn grace_ms(options: &ServerOptions) -> u64 {
     u64::try_from(options.exit_limit.as_millis()).unwrap_or(u64::MAX).saturating_add(3000)
 }
 
-/// A name of a scenario as part of the name of a file or a region, and of a URL.
+/// Converts a name of a scenario so that it can be part of a file name, a region name or a URL.
 #[must_use]
 pub fn plain(name: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };

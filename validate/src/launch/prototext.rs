@@ -1,39 +1,40 @@
-//! Protocol buffers as text, as `config.pbtxt` is written: <https://protobuf.dev/reference/protobuf/textformat-spec>.
+//! Protocol buffers in text format, as used by `config.pbtxt`:
+//! <https://protobuf.dev/reference/protobuf/textformat-spec>.
 //!
-//! The grammar without the types: a tree of fields with the places of their text, which is all that reading and
-//! changing a configuration needs.
+//! The parser implements the grammar without types. It yields a tree of fields with their positions in the
+//! text, which is enough to read and change a configuration.
 
 use std::ops::Range;
 
-/// A field, with the place of its whole text.
+/// A field, with the position of its whole text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TextField {
     pub(super) name: String,
-    /// Several where it was written as a list.
+    /// The values; several where the field was written as a list.
     pub(super) values: Vec<TextValue>,
     pub(super) place: Range<usize>,
 }
 
-/// A value, with the place of its text.
+/// A value, with the position of its text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TextValue {
-    /// Text in quotes; strings that stand beside each other are one.
+    /// Quoted text; adjacent strings are joined.
     Text(Vec<u8>, Range<usize>),
-    /// A number or a word, as it stands there.
+    /// A number or a word, verbatim.
     Word(String, Range<usize>),
-    /// Fields in brackets.
+    /// A nested message in brackets.
     Message(Message, Range<usize>),
 }
 
-/// Fields, in their order.
+/// Fields, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Message(pub(super) Vec<TextField>);
 
 impl Message {
-    /// Reads a whole text.
+    /// Parses a whole text.
     ///
     /// # Errors
-    /// The line, and what is wrong there.
+    /// The line of the syntax error, and its description.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut reader = PrototextReader { text: text.as_bytes(), at: 0, depth: 0 };
         let read = reader.fields(None);
@@ -44,17 +45,17 @@ impl Message {
         })
     }
 
-    /// All values of a field, however often it stands there.
+    /// Returns all values of a field, however often the field occurs.
     pub(super) fn all<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m TextValue> {
         self.0.iter().filter(move |field| field.name == name).flat_map(|field| &field.values)
     }
 
-    /// The last value of a field, which is the one that counts.
+    /// Returns the last value of a field, which takes precedence.
     pub(super) fn get<'m>(&'m self, name: &'m str) -> Option<&'m TextValue> {
         self.all(name).last()
     }
 
-    /// The messages of a field.
+    /// Returns all values of a field that are messages.
     pub(super) fn messages<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m Message> {
         self.all(name).filter_map(|value| match value {
             TextValue::Message(message, _) => Some(message),
@@ -62,7 +63,7 @@ impl Message {
         })
     }
 
-    /// A whole number.
+    /// Returns the value of a field as an integer.
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         match self.get(name)? {
             TextValue::Word(word, _) => integer(word),
@@ -70,7 +71,7 @@ impl Message {
         }
     }
 
-    /// Text in quotes.
+    /// Returns the value of a field as quoted text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.get(name)? {
             TextValue::Text(bytes, _) => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -78,13 +79,13 @@ impl Message {
         }
     }
 
-    /// A truth value; false where it is not there.
+    /// Returns the value of a boolean field; false where the field is absent.
     pub(super) fn is_true(&self, name: &str) -> bool {
         matches!(self.get(name), Some(TextValue::Word(word, _)) if ["true", "True", "t", "1"].contains(&word.as_str()))
     }
 }
 
-/// Decimal, hexadecimal or octal, as the format has it.
+/// Parses a decimal, hexadecimal or octal integer in the notation of the format.
 fn integer(word: &str) -> Option<i64> {
     let (sign, digits) = word.strip_prefix('-').map_or((1, word), |rest| (-1, rest.trim_start()));
     let value = if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
@@ -97,10 +98,10 @@ fn integer(word: &str) -> Option<i64> {
     Some(sign * value)
 }
 
-/// What is wrong, and where.
+/// The position of a syntax error, and its description.
 type SyntaxProblem = (usize, String);
 
-/// Deeper nesting is nobody's configuration.
+/// The maximum nesting depth; no real configuration is deeper.
 const DEEPEST: usize = 64;
 
 struct PrototextReader<'t> {
@@ -114,7 +115,7 @@ impl PrototextReader<'_> {
         Err((self.at, why.into()))
     }
 
-    /// The next byte that is neither white space nor comment.
+    /// Returns the next byte that is neither white space nor comment.
     fn peek(&mut self) -> Option<u8> {
         while let Some(&byte) = self.text.get(self.at) {
             if byte == b'#' {
@@ -135,7 +136,7 @@ impl PrototextReader<'_> {
         found
     }
 
-    /// Fields up to a closing bracket, or to the end.
+    /// Parses fields up to a closing bracket, or to the end.
     fn fields(&mut self, close: Option<u8>) -> Result<Message, SyntaxProblem> {
         let mut fields = Vec::new();
         loop {
@@ -236,7 +237,7 @@ impl PrototextReader<'_> {
                     self.string(&mut bytes)?;
                     end = self.at;
                 }
-                // What `peek` went over is no part of it.
+                // White space and comments that `peek` skipped are not part of the value.
                 self.at = end;
                 Ok(TextValue::Text(bytes, start..end))
             }
@@ -260,7 +261,7 @@ impl PrototextReader<'_> {
         }
     }
 
-    /// One string in quotes, appended to `bytes`.
+    /// Parses one quoted string and appends it to `bytes`.
     fn string(&mut self, bytes: &mut Vec<u8>) -> Result<(), SyntaxProblem> {
         let quote = self.text[self.at];
         self.at += 1;

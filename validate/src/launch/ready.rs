@@ -1,4 +1,4 @@
-//! Ready models: what of a plan their configuration can take, and what it must change for that.
+//! Ready models: adapts their configuration to the plan, and checks what cannot be adapted.
 
 use super::LaunchSpec;
 use super::pbtxt;
@@ -8,13 +8,13 @@ use std::fmt::Write as _;
 /// A configuration that serves the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Adapted {
-    /// The text of it.
+    /// The text of the configuration.
     pub(super) text: String,
-    /// What is another than it was, in words.
+    /// The changes, as text.
     pub(super) changes: Vec<String>,
 }
 
-/// Why a model is not served.
+/// The reason why a model is not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reason: String,
@@ -25,20 +25,21 @@ fn refused<T>(reason: impl Into<String>, fix: impl Into<String>) -> Result<T, Re
     Err(Refusal { reason: reason.into(), fix: fix.into() })
 }
 
-/// What `adapted` makes in plain words, for the fuzzer: the configuration and its changes.
+/// Calls `adapted` and returns plain values, for the fuzzer: the configuration and its changes.
 ///
 /// # Errors
-/// Why it is not served.
+/// The reason why the model is not served.
 pub fn adapted_config(text: &str, spec: &LaunchSpec) -> Result<(String, Vec<String>), String> {
     let adapted = adapted(text, spec);
     adapted.map(|a| (a.text, a.changes)).map_err(|refusal| refusal.reason)
 }
 
-/// The configuration of a ready model with the plan's name, batch size, delay and number of instances. All else stays
-/// as it is, and has to agree with that.
+/// Returns the configuration of a ready model with the plan's name, batch size, delay and number of
+/// instances. All other settings stay unchanged, and have to be compatible.
 ///
 /// # Errors
-/// When it is no configuration, or the model forms batches in a way that the plan and the simulator do not mean.
+/// When the text is not a configuration, or the model forms batches in a way that the plan and the simulator
+/// do not cover.
 pub(super) fn adapted(text: &str, spec: &LaunchSpec) -> Result<Adapted, Refusal> {
     let config = match Message::read(text) {
         Ok(config) => config,
@@ -79,7 +80,7 @@ pub(super) fn adapted(text: &str, spec: &LaunchSpec) -> Result<Adapted, Refusal>
     }
     let mut rest = text.to_owned();
     for field in config.0.iter().rev().filter(|field| replaced.contains(&field.name.as_str())) {
-        // With the separator that may follow.
+        // Includes the separator that may follow.
         let after = rest[field.place.end..].trim_start();
         let separator = after.starts_with([',', ';']).then(|| rest.len() - after.len() + 1);
         rest.replace_range(field.place.start..separator.unwrap_or(field.place.end), "");
@@ -87,14 +88,14 @@ pub(super) fn adapted(text: &str, spec: &LaunchSpec) -> Result<Adapted, Refusal>
     Ok(Adapted { text: head + rest.trim_start(), changes })
 }
 
-/// Whether tensors of a model have no batch dimension, and each request is executed alone.
+/// Returns whether the tensors of a model have no batch dimension, so that each request is executed alone.
 fn does_not_batch(config: &Message) -> bool {
     config.number("max_batch_size") == Some(0)
         || (config.get("max_batch_size").is_none() && config.get("input").is_some())
 }
 
-/// Refuses what batches in another way than the plan and the simulator do. Fields that are not named here do not decide
-/// about batches: Triton's `model_config.proto` was gone through.
+/// Refuses models that form batches in another way than the plan and the simulator. Fields that are not named
+/// here do not affect batches, according to a review of Triton's `model_config.proto`.
 fn check(config: &Message, spec: &LaunchSpec) -> Result<(), Refusal> {
     let is_ensemble = config.text("platform").as_deref() == Some("ensemble");
     if is_ensemble || config.get("ensemble_scheduling").is_some() {
@@ -165,7 +166,7 @@ fn check(config: &Message, spec: &LaunchSpec) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What of its own batching is replaced.
+/// Describes which of the model's own batching settings are replaced.
 fn batching_changes(config: &Message, planned: &str) -> Option<String> {
     let own = config.messages("dynamic_batching").last()?;
     let planned = Message::read(planned).ok()?;
@@ -197,7 +198,8 @@ fn batching_changes(config: &Message, planned: &str) -> Option<String> {
     ))
 }
 
-/// The model's instances where they are not those of the plan: the first group with the planned count.
+/// Returns the model's instance groups where they differ from the plan: the first group with the planned
+/// count.
 fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String, Option<String>)> {
     let planned = i64::from(spec.batching.instances);
     let groups: Vec<&Message> = config.messages("instance_group").collect();
@@ -212,7 +214,7 @@ fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String,
         let place = if spec.device.is_some() { "KIND_GPU, gpus: [0]" } else { "KIND_CPU" };
         return Some((format!("instance_group [{{ count: {planned}, kind: {place} }}]\n"), None));
     };
-    // The one GPU that a server of ours sees is its number 0.
+    // A server started by this program sees only one GPU, which has number 0.
     let other_gpu = groups.iter().any(|group| {
         group.all("gpus").any(|gpu| !matches!(gpu, TextValue::Word(word, _) if word == "0"))
     });
@@ -225,7 +227,7 @@ fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String,
         match field.name.as_str() {
             "count" | "passive" => {}
             "gpus" => {
-                // Once: each further number stands for as many instances again.
+                // Only once: each further number would add as many instances again.
                 if !std::mem::replace(&mut has_gpu, true) {
                     group.push_str(" gpus: [0]");
                 }
@@ -245,7 +247,8 @@ fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String,
     Some((group, Some(change)))
 }
 
-/// The configuration for a model that brings none: what the plan says. The server finds out the rest.
+/// Returns the configuration for a model that brings none: the settings of the plan. The server completes the
+/// rest.
 pub(super) fn completed_by_server(spec: &LaunchSpec) -> Adapted {
     let place = if spec.device.is_some() { "KIND_GPU, gpus: [0]" } else { "KIND_CPU" };
     let text = format!(

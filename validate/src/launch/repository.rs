@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The name under which a server serves its model.
+/// Returns the name under which a server serves its model.
 pub(super) fn served_as(spec: &LaunchSpec) -> String {
     spec.model.to_string()
 }
@@ -16,14 +16,16 @@ const TORCHVISION: &str = include_str!("python/torchvision_model.py");
 /// The seed of random weights: the same in every server.
 const WEIGHTS_SEED: u32 = 1;
 
-/// A network that `torchvision` can make: its name, the side of its input picture, numbers in its answer.
+/// A `torchvision` network: its name, the side length of its input image, and the number of values in its
+/// output.
 struct Network {
     name: &'static str,
     side: i64,
     outputs: i64,
 }
 
-/// SSD300 answers 4 coordinates and 81 scores (COCO), as the one of the iGniter paper, for each of 8,732 anchors.
+/// SSD300 returns 4 coordinates and 81 scores (COCO) for each of 8,732 anchors, as does that of the iGniter
+/// paper.
 const NETWORKS: [Network; 4] = [
     Network { name: "alexnet", side: 224, outputs: 1000 },
     Network { name: "resnet50", side: 224, outputs: 1000 },
@@ -31,10 +33,10 @@ const NETWORKS: [Network; 4] = [
     Network { name: "ssd", side: 300, outputs: 8732 * 85 },
 ];
 
-/// Writes the repository of a server to `folder`; returns what was changed of a ready model, in words.
+/// Writes the repository of a server to `folder`; returns the changes to a ready model, as text.
 ///
 /// # Errors
-/// When a file cannot be written, a ready model not be read, or the source has no such model.
+/// When a file cannot be written, a ready model cannot be read, or the source has no such model.
 pub(super) fn write(spec: &LaunchSpec, folder: &Path) -> Result<Vec<String>, LaunchError> {
     let name = served_as(spec);
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
@@ -120,7 +122,7 @@ fn python_model(folder: &Path, config: &str, code: &str) -> Result<Vec<String>, 
     Ok(Vec::new())
 }
 
-/// Copies a ready model, with a configuration that serves the plan; returns what was changed of it, in words.
+/// Copies a ready model, with a configuration that serves the plan; returns the changes, as text.
 fn ready_model(spec: &LaunchSpec, from: &Path, to: &Path) -> Result<Vec<String>, LaunchError> {
     let refused =
         |reason: String, fix: String| LaunchError::Model { model: spec.model.clone(), reason, fix };
@@ -143,7 +145,7 @@ fn ready_model(spec: &LaunchSpec, from: &Path, to: &Path) -> Result<Vec<String>,
         ));
     }
     let config = from.join("config.pbtxt");
-    // One that lacks tensors is completed by the server, but what it says stays.
+    // The server completes a configuration that lacks tensors, but does not change what it states.
     let adapted = if !config.exists() {
         ready::completed_by_server(spec)
     } else {
@@ -154,16 +156,16 @@ fn ready_model(spec: &LaunchSpec, from: &Path, to: &Path) -> Result<Vec<String>,
     };
     copy_folder(from, to, 0)?;
     let path = to.join("config.pbtxt");
-    // The copy may be a link to the original: the name is taken anew.
+    // The copy may be a link to the original, so the file is created anew.
     let _ = fs::remove_file(&path);
     fs::write(&path, adapted.text).map_err(LaunchError::file(&path))?;
     Ok(adapted.changes)
 }
 
-/// Folders in folders; more means that a link leads back to where it is.
+/// The maximum depth of nested folders; more means that a link leads back to a parent folder.
 const DEEPEST: usize = 32;
 
-/// Copies a folder, and what links in it point to; large files become links where that is possible.
+/// Copies a folder, following its links; large files are linked instead where that is possible.
 fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<(), LaunchError> {
     if depth > DEEPEST {
         let source = io::Error::other("folders in it are nested without end: a link leads back");
@@ -173,7 +175,7 @@ fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<(), LaunchError> 
     for entry in fs::read_dir(from).map_err(LaunchError::file(from))? {
         let entry = entry.map_err(LaunchError::file(from))?;
         let target = to.join(entry.file_name());
-        // A relative link would point elsewhere from its copy.
+        // A relative link would point to another place from its copy.
         let source = fs::canonicalize(entry.path()).map_err(LaunchError::file(&entry.path()))?;
         if source.is_dir() {
             copy_folder(&source, &target, depth + 1)?;

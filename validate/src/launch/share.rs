@@ -1,22 +1,24 @@
-//! Whether a share of the SMs is in force: failure is silent in CUDA, so each instance is asked.
+//! Checks that a share of the SMs is in force. CUDA ignores it silently on failure, so each instance reports
+//! what it sees.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// What an instance wrote about itself (`python/igniter_instance.py`).
+/// The report that an instance wrote about itself (`python/igniter_instance.py`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceReport {
-    /// The name that Triton gave it.
+    /// The name that Triton gave the instance.
     pub instance: String,
-    /// The version of its interpreter.
+    /// The version of its Python interpreter.
     pub python: Option<String>,
-    /// The version of NumPy, where it is there; the same for the next two.
+    /// The version of NumPy, where it is installed; likewise for the next two.
     pub numpy: Option<String>,
-    /// PyTorch.
+    /// The version of PyTorch.
     pub torch: Option<String>,
     pub torchvision: Option<String>,
-    /// Whether the kernels of each batch size are launched together (`recorded`), or why not; of models that try.
+    /// Whether the kernels of each batch size are launched together (`recorded`), or why not; only for models
+    /// that try.
     pub graphs: Option<String>,
     sm_attribute: Option<u32>,
     sm_affinity: Option<u32>,
@@ -25,13 +27,13 @@ pub struct InstanceReport {
 }
 
 impl InstanceReport {
-    /// How many SMs the instance may use: the least of what it was given.
+    /// Returns the number of SMs that the instance may use: the least of the reported limits.
     #[must_use]
     pub fn seen_sm(&self) -> Option<u32> {
         [self.sm_attribute, self.sm_affinity, self.sm_torch].into_iter().flatten().min()
     }
 
-    /// Its software in words.
+    /// Describes its software as text.
     #[must_use]
     pub fn software(&self) -> String {
         let named = [
@@ -45,22 +47,22 @@ impl InstanceReport {
         found.map(|(name, found)| format!("{name} {found}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Why the kernels of a batch are launched one by one, where they should not be.
+    /// Returns why the kernels of a batch are launched one by one, where they should not be.
     #[must_use]
     pub fn without_graphs(&self) -> Option<&str> {
         self.graphs.as_deref().filter(|graphs| *graphs != "recorded")
     }
 
-    /// Why it sees none.
+    /// Returns why the instance sees no SMs.
     pub(super) fn error(&self) -> &str {
         self.error.as_deref().unwrap_or("it reported no SM count")
     }
 }
 
-/// All reports of a folder, by name.
+/// Reads all reports in a folder, by name.
 ///
 /// # Errors
-/// Words for what is wrong with a report: a share that nobody confirms may not be in force.
+/// A description of what is wrong with a report: a share that no instance confirms may not be in force.
 pub fn read_reports(folder: &Path) -> Result<Vec<InstanceReport>, String> {
     let unreadable = |path: &Path, error: &dyn Display| format!("{}: {error}", path.display());
     let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
@@ -77,16 +79,16 @@ pub fn read_reports(folder: &Path) -> Result<Vec<InstanceReport>, String> {
     paths.iter().map(read).collect()
 }
 
-/// What an instance is to see of a GPU.
+/// The share of a GPU that an instance should see.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct WantedShare {
     /// The share, in percent.
     pub(super) pct: f64,
-    /// The same in SMs.
+    /// The share in SMs.
     pub(super) sms: f64,
-    /// How many SMs may be missing, or too many.
+    /// Number of SMs by which the seen share may differ.
     pub(super) tolerance: f64,
-    /// The SMs of the whole.
+    /// Number of SMs of the whole GPU.
     pub(super) total: u32,
 }
 
@@ -94,21 +96,21 @@ pub(super) struct WantedShare {
 const PAIR: f64 = 2.0;
 
 impl WantedShare {
-    /// A percentage of a GPU's SMs, which MPS rounds down: by less than one allocation unit of the plan, which is no
-    /// less than a pair of SMs.
+    /// Creates a share as a percentage of a GPU's SMs. MPS rounds it down by less than one allocation unit of
+    /// the plan, which is at least a pair of SMs.
     pub(super) fn percentage(pct: f64, unit_pct: f64, total: u32) -> Self {
         let of = |pct: f64| pct.min(100.0) / 100.0 * f64::from(total);
         Self { pct, sms: of(pct), tolerance: of(unit_pct).max(PAIR), total }
     }
 
-    /// Compares what an instance sees with it.
+    /// Compares the share with the number of SMs that an instance sees.
     ///
     /// # Errors
-    /// Words for what is wrong.
+    /// A description of the mismatch.
     pub(super) fn check(&self, seen: u32) -> Result<(), String> {
         let seen_f = f64::from(seen);
         let asked = format!("{} % of {} SMs are {:.1}", percentage(self.pct), self.total, self.sms);
-        // Rounded down, except that something is always granted.
+        // MPS rounds down, but always grants something.
         if seen_f > self.sms.max(PAIR) + 0.5 {
             return Err(format!("{asked}, but it sees {seen}"));
         }
@@ -123,11 +125,11 @@ impl WantedShare {
     }
 }
 
-/// Checks that every instance has reported that it sees a GPU, and what it is to see of it where that is shared;
-/// returns the least number of SMs.
+/// Checks that every instance has reported that it sees a GPU, and its share where the GPU is shared; returns
+/// the least number of SMs.
 ///
 /// # Errors
-/// Words for what is wrong.
+/// A description of the problem.
 pub(super) fn check_all(
     reports: &[InstanceReport],
     instances: u32,
@@ -152,13 +154,13 @@ pub(super) fn check_all(
     Ok(least)
 }
 
-/// The text of `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`. CUDA rounds the number of SMs down, so the percentage is
-/// rounded up where it does not end after three digits: 24 of 132 SMs are 18.1818… %, and 18.181 % would give
-/// 22.
+/// Returns the value of `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`. CUDA rounds the number of SMs down. The
+/// percentage is therefore rounded up where it has more than three decimals: 24 of 132 SMs are 18.1818… %,
+/// and 18.181 % would give 22.
 #[must_use]
 pub(super) fn percentage(sm_pct: f64) -> String {
     let exact = (sm_pct * 1000.0).round() / 1000.0;
-    // What is a whole number of thousandths but for the last bits is that number.
+    // A value that is a whole number of thousandths except for the last bits counts as that number.
     let rounded =
         if (exact - sm_pct).abs() < 1e-9 { exact } else { (sm_pct * 1000.0).ceil() / 1000.0 };
     format!("{}", rounded.min(100.0))

@@ -1,4 +1,4 @@
-//! The servers of a plan, as users say what they serve.
+//! The specifications of a plan's servers, from the user's options.
 
 use super::{Device, Endpoint, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing, Where};
 use igniter::domain::{GpuKind, Plan};
@@ -9,7 +9,8 @@ use igniter::units::{BatchSize, SmUnits};
 use std::path::PathBuf;
 
 impl LaunchArgs {
-    /// The GPU that emulated models stand for, where it is another than the predictor's.
+    /// Returns the predictor of the GPU that emulated models stand for, where it differs from the study's
+    /// predictor.
     ///
     /// # Errors
     /// When its file cannot be used.
@@ -25,7 +26,7 @@ impl LaunchArgs {
         }
     }
 
-    /// The servers of a plan: one for each placement, GPU by GPU.
+    /// Returns the servers of a plan: one for each placement, GPU by GPU.
     ///
     /// # Errors
     /// When the plan needs more GPUs than there are, or `--emulate` is for another GPU kind.
@@ -60,7 +61,7 @@ impl LaunchArgs {
                 "torchvision" => ModelSource::Torchvision { half: false },
                 "torchvision-fp16" => ModelSource::Torchvision { half: true },
                 folder => {
-                    // The artifact's folders have names of its plans: alexnet_dynamic.
+                    // The folders in the artifact have names from its plans, such as alexnet_dynamic.
                     let own = PathBuf::from(folder).join(spec.model.as_str());
                     let dynamic = PathBuf::from(folder).join(format!("{}_dynamic", spec.model));
                     let plain = spec.model.as_str().strip_suffix("_dynamic");
@@ -76,7 +77,8 @@ impl LaunchArgs {
 }
 
 impl LaunchArgs {
-    /// Instances of the Python backend, which serves our own models, are processes: none waits for another.
+    /// Instances of the Python backend, which serves this program's own models, are processes: none waits for
+    /// another.
     fn check_threads(&self, spec: &LaunchSpec) -> Result<(), LaunchError> {
         let own = matches!(self.models.as_str(), "emulated" | "torchvision" | "torchvision-fp16");
         let shared = spec.batching.shared_thread && spec.batching.instances > 1;
@@ -94,7 +96,7 @@ impl LaunchArgs {
         })
     }
 
-    /// In compute mode `EXCLUSIVE_PROCESS` a GPU takes one process; with MPS that is MPS's own server.
+    /// In compute mode `EXCLUSIVE_PROCESS` a GPU accepts one process; with MPS that is the MPS server.
     fn check_modes(&self, plan: &Plan, devices: &[Device]) -> Result<(), LaunchError> {
         if self.sharing() != Sharing::Off {
             return Ok(());
@@ -116,8 +118,9 @@ impl LaunchArgs {
     }
 }
 
-/// Refuses shares by another mechanism than the profile was measured with: its units may be none, and its numbers are of
-/// servers that share in another way. Without shares anything may be tried; a run says so.
+/// Refuses a sharing mechanism other than the one with which the profile was measured. The profile's units
+/// may not exist in the other mechanism, and its numbers are of servers that share in another way. Without
+/// shares anything is allowed; a run reports it.
 fn check_mechanism(kind: &GpuKind, sharing: Sharing) -> Result<(), LaunchError> {
     if sharing == Sharing::Off || sharing == kind.mps {
         return Ok(());
@@ -138,13 +141,13 @@ fn check_mechanism(kind: &GpuKind, sharing: Sharing) -> Result<(), LaunchError> 
     })
 }
 
-/// The dimensions of an emulated model's input: small, so that one machine can carry client and servers.
+/// The dimensions of an emulated model's input: small, so that one machine can run both client and servers.
 const EMULATED_INPUT: [u32; 1] = [4];
 
-/// One emulated server for each placement of a plan, on no GPU.
+/// Returns one emulated server for each placement of a plan, without a GPU.
 ///
-/// A batch takes as long as the predictor says for it while the other members of its GPU run with their planned
-/// batch sizes: the paper's static worst case, as `[engine] interference = "static"` simulates it.
+/// A batch takes as long as the predictor predicts while the other members of its GPU run with their planned
+/// batch sizes: the paper's static worst case, as simulated with `[engine] interference = "static"`.
 ///
 /// # Errors
 /// When `predictor` is for a GPU with other allocation units, or does not know a model.
@@ -205,20 +208,21 @@ pub fn plan_specs(
     Ok(specs)
 }
 
-/// Tells an emulated model how long its batches take from now on, in ms by batch size from 1; other models take their own time.
+/// Sets the durations of an emulated model's batches from now on, in ms by batch size from 1; other models
+/// ignore them.
 ///
 /// # Errors
 /// When its file cannot be written.
 pub fn set_times(endpoint: &Endpoint, times_ms: &[f64]) -> std::io::Result<()> {
     let Some(path) = &endpoint.times_file else { return Ok(()) };
     let times: Vec<String> = times_ms.iter().map(ToString::to_string).collect();
-    // The model looks for a new file, and must not find half of one.
+    // The model watches for a new file, and must not read an incomplete one.
     let part = path.with_extension("part");
     std::fs::write(&part, times.join(","))?;
     std::fs::rename(&part, path)
 }
 
-/// The predicted latency of each batch size of one member, in ms, rounded to µs.
+/// Returns the predicted latency of each batch size of one member, in ms, rounded to µs.
 #[must_use]
 pub fn batch_times(
     predictor: &dyn Predictor,

@@ -1,4 +1,4 @@
-//! Starts the servers that a launcher describes, and waits until they are ready and have their shares.
+//! Starts the servers of a launcher, and waits until they are ready and have their shares.
 
 use super::deployment::tail;
 use super::describe::describe;
@@ -20,13 +20,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a server gets another port because somebody else took its own in between.
+/// Maximum number of ports tried for a server when another program takes its port in between.
 const PORT_TRIES: usize = 4;
 
-/// How many servers this process has started.
+/// Number of servers that this process has started.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
-/// Starts one server for each specification, in their order, with the daemons of their GPUs.
+/// Starts one server for each specification, in order, with the MPS daemons of their GPUs.
 pub(super) fn launch_all(
     process: &impl ServerProcess,
     specs: &[LaunchSpec],
@@ -34,7 +34,7 @@ pub(super) fn launch_all(
 ) -> Result<Deployment, LaunchError> {
     let options = process.options();
     let dir = std::path::absolute(dir).map_err(LaunchError::file(dir))?;
-    // From here on, whatever fails drops the deployment, which ends what runs already.
+    // From here on, any failure drops the deployment, which ends the servers that already run.
     let mut deployment = Deployment::default();
     let mut clients: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();
     let mut partitions: BTreeMap<usize, GpuPartition> = BTreeMap::new();
@@ -56,8 +56,8 @@ pub(super) fn launch_all(
             deployment.add_daemon(daemon);
         }
     }
-    // As many load at the same time as there are cores; under MPS the first alone, for it makes the daemon start
-    // the GPU's MPS server.
+    // As many servers load concurrently as there are cores. Under MPS the first one loads alone, since it
+    // makes the daemon start the GPU's MPS server.
     let together = std::thread::available_parallelism().map_or(1, NonZero::get);
     let alone = usize::from(options.sharing != Sharing::Off).min(specs.len());
     let waves = specs[..alone].chunks(1).chain(specs[alone..].chunks(together));
@@ -80,13 +80,13 @@ pub(super) fn launch_all(
             let (endpoint, server) = finish(process, place, server, position)?;
             deployment.add(endpoint, Some(server));
         }
-        // One that was started before may have ended while these loaded.
+        // A server that was started earlier may have ended while these loaded.
         deployment.check()?;
     }
     Ok(deployment)
 }
 
-/// Makes the partitions of all servers of one GPU, before any is its client.
+/// Creates the partitions of all servers of one GPU, before any of them becomes a client.
 fn partition(
     daemon: &MpsDaemon,
     uuid: &str,
@@ -109,7 +109,7 @@ fn partition(
     Ok(())
 }
 
-/// Where the files of a server are, with its repository.
+/// Returns the files of a server, including its repository.
 fn place_of<'a>(
     spec: &'a LaunchSpec,
     position: usize,
@@ -122,7 +122,7 @@ fn place_of<'a>(
         spec,
         dir: dir.join("servers").join(&name),
         port: 0,
-        // Also those of servers that were started otherwise have another one.
+        // The prefix is unique for each server of this process, however it was started.
         shared_memory: format!(
             "{}{}-",
             shared_memory_prefix(std::process::id()),
@@ -139,7 +139,7 @@ fn place_of<'a>(
     Ok(place)
 }
 
-/// Says something on stderr, the first time.
+/// Prints a message on stderr the first time it occurs.
 fn say_once(text: String) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
@@ -173,12 +173,12 @@ fn finish(
     for tried in 1.. {
         match wait_until_ready(&mut server, &place, options) {
             Ok(()) => return Ok((endpoint(&place, &server, options)?, server)),
-            // Somebody else took the port in between.
+            // Another program took the port in between.
             Err(LaunchError::Died { tail, .. })
                 if options.first_port.is_none() && port_was_taken(&tail) && tried < PORT_TRIES => {}
             Err(error) => return Err(error),
         }
-        // What the instances of the first try said is not said by those of the next.
+        // Reports of the instances of the first try must not be mistaken for those of the next.
         let instances = place.instances();
         fs::remove_dir_all(&instances)
             .and_then(|()| fs::create_dir_all(&instances))
@@ -249,7 +249,7 @@ fn wait_until_ready(
     }
 }
 
-/// The lines of Triton's log that say what went wrong, or its end.
+/// Returns the lines of Triton's log that describe the error, or otherwise the end of the log.
 fn why_it_ended(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let telling = |line: &&str| {
@@ -265,7 +265,7 @@ fn url(place: &ServerFiles<'_>) -> String {
     format!("http://127.0.0.1:{}", place.port)
 }
 
-/// Asks a ready server what it serves, and checks that this is what was meant.
+/// Asks a ready server what it serves, and checks that this matches the specification.
 fn endpoint(
     place: &ServerFiles<'_>,
     server: &Guarded,
@@ -295,7 +295,7 @@ fn endpoint(
     Ok(endpoint)
 }
 
-/// What the instances say of themselves. Ready models do not say.
+/// Returns the reports of the instances. Ready models write none.
 fn reports(place: &ServerFiles<'_>) -> Result<Vec<InstanceReport>, LaunchError> {
     if let ModelSource::Ready(_) = place.spec.source {
         return Ok(Vec::new());
@@ -303,7 +303,7 @@ fn reports(place: &ServerFiles<'_>) -> Result<Vec<InstanceReport>, LaunchError> 
     read_reports(&place.instances()).map_err(|reason| not_in_force(place.spec, reason))
 }
 
-/// How many SMs the instances see, checked against the share. Ready models do not say.
+/// Returns the number of SMs that the instances see, checked against the share. Ready models report none.
 fn seen_sm(
     place: &ServerFiles<'_>,
     options: &ServerOptions,

@@ -1,4 +1,4 @@
-//! Where Triton is on this machine, and which release it is.
+//! Finds Triton on this machine, and determines its release.
 
 use super::LaunchError;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub struct Release {
     month: u8,
 }
 
-/// Flags by the release that brought them: which of them a server knows says how old it is.
+/// Flags by the release that introduced them: the flags that a server supports show how old it is.
 const FLAGS: [(&str, Release); 12] = [
     ("--backend-config", Release::new(20, 8)),
     ("--buffer-manager-thread-count", Release::new(21, 2)),
@@ -32,22 +32,23 @@ const FLAGS: [(&str, Release); 12] = [
 ];
 
 impl Release {
-    /// `--http-address`: before, servers listen everywhere.
+    /// The release that introduced `--http-address`; earlier servers listen on all addresses.
     pub(super) const HTTP_ADDRESS: Self = Self::new(22, 4);
-    /// `--disable-auto-complete-config`: before, configurations are not completed unless that is asked for.
+    /// The release that introduced `--disable-auto-complete-config`; earlier servers complete configurations
+    /// only when asked to.
     pub(super) const AUTO_COMPLETE: Self = Self::new(22, 7);
-    /// `--trace-level=TIMESTAMPS`; before, levels are called MIN and MAX.
+    /// The release that introduced `--trace-level=TIMESTAMPS`; earlier levels are called MIN and MAX.
     pub(super) const TRACE_LEVELS: Self = Self::new(22, 2);
-    /// `--trace-config`
+    /// The release that introduced `--trace-config`.
     pub(super) const TRACE_CONFIG: Self = Self::new(23, 4);
 
-    /// As in `24.10`.
+    /// Creates a release, as in `24.10`.
     #[must_use]
     pub const fn new(year: u16, month: u8) -> Self {
         Self { year, month }
     }
 
-    /// That of NVIDIA's image, by its tag; `None` where the tag says nothing.
+    /// Returns the release of an NVIDIA image, from its tag; `None` where the tag does not name one.
     #[must_use]
     pub fn of_image(image: &str) -> Option<Self> {
         let (_, tag) = image.rsplit_once(':')?;
@@ -57,7 +58,8 @@ impl Release {
         ((20..=99).contains(&year) && (1..=12).contains(&month)).then(|| Self::new(year, month))
     }
 
-    /// That of a program, at least: by the flags that it knows. `None` where it does not list any.
+    /// Returns a lower bound on the release of a program, from the flags that it supports. `None` where it
+    /// lists none.
     #[must_use]
     pub fn of_program(program: &Path) -> Option<Self> {
         static KNOWN: LazyLock<Mutex<BTreeMap<PathBuf, Option<Release>>>> =
@@ -81,8 +83,8 @@ impl Release {
         FLAGS.iter().filter(|(flag, _)| known(flag)).map(|(_, release)| *release).max()
     }
 
-    /// Why this release does not run on GPUs of a compute capability, and what to do; `None` where it does, or nobody
-    /// knows. From NVIDIA's release notes.
+    /// Returns why this release does not run on GPUs of a compute capability, and a suggested fix; `None`
+    /// where it does, or where this is unknown. From NVIDIA's release notes.
     #[must_use]
     pub fn unfit(self, compute_capability: &str) -> Option<(String, String)> {
         let (major, minor) = compute_capability.split_once('.')?;
@@ -119,7 +121,7 @@ impl Release {
 }
 
 impl Default for Release {
-    /// What is assumed of a server that does not say: that it is of today.
+    /// Returns the release that is assumed of a server that does not state it: a current one.
     fn default() -> Self {
         Self::new(25, 12)
     }
@@ -131,32 +133,32 @@ impl fmt::Display for Release {
     }
 }
 
-/// Whether an image is NVIDIA's own, which has no PyTorch for its Python backend.
+/// Returns whether an image is NVIDIA's own, which has no PyTorch for its Python backend.
 pub(super) fn is_nvidias(image: &str) -> bool {
     image.starts_with("nvcr.io/nvidia/tritonserver:")
 }
 
-/// Whether a container program is podman without root.
+/// Returns whether a container program is rootless podman.
 pub(super) fn is_rootless_podman(program: &Path) -> bool {
     let asked = Command::new(program)
         .args(["info", "--format", "{{.Host.Security.Rootless}}"])
         .stdin(Stdio::null())
         .output();
-    // Docker has no such field, and says so.
+    // Docker has no such field, and reports an error.
     asked.is_ok_and(|output| {
         output.status.success() && String::from_utf8_lossy(&output.stdout).trim() == "true"
     })
 }
 
-/// The variable that names the server's program.
+/// The variable that names the server program.
 const VARIABLE: &str = "VALIDATE_TRITON";
 
-/// Looks for the program of the server: as given, in `VALIDATE_TRITON`, where `scripts/setup_triton.sh` puts it
-/// (below the current folder), in the folder `triton` beside this program, in `PATH`, and where NVIDIA's images
-/// have it.
+/// Searches for the server program: the given path, `VALIDATE_TRITON`, the place where
+/// `scripts/setup_triton.sh` installs it (below the current folder), the folder `triton` beside this program,
+/// `PATH`, and its place in NVIDIA's images.
 ///
 /// # Errors
-/// When it is nowhere, or not where it was said to be.
+/// When it is in none of these places, or not at the given one.
 pub fn find_triton(given: Option<&Path>) -> Result<PathBuf, LaunchError> {
     let said = given.map(Path::to_owned).or_else(|| env::var_os(VARIABLE).map(PathBuf::from));
     let places = said.map_or_else(usual_places, |path| vec![path]);
@@ -183,7 +185,7 @@ fn usual_places() -> Vec<PathBuf> {
     places
 }
 
-/// A program of `PATH`.
+/// Searches for a program in `PATH`.
 #[must_use]
 pub fn in_path(program: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH")?;

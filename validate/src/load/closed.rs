@@ -1,4 +1,4 @@
-//! Closed loop: for warming up, and for measuring a server that is always busy.
+//! Closed-loop load: for warm-up, and for measuring a server that is always busy.
 
 use super::collect::Drained;
 use super::{DRAIN_LIMIT, collect};
@@ -7,7 +7,8 @@ use crate::clock;
 use igniter::units::Nanoseconds;
 use std::sync::mpsc::Receiver;
 
-/// Sends `sizes` requests at a time, each group once the one before is answered; returns all answers.
+/// Sends one burst of requests for each entry of `sizes`, each once the previous burst is answered; returns
+/// all answers.
 pub fn bursts(
     client: &dyn InferClient,
     answers: &Receiver<Answer>,
@@ -32,8 +33,8 @@ pub fn bursts(
     all
 }
 
-/// Keeps `concurrency` requests in flight for `duration`, or until `stop` says so; returns all answers, in the order
-/// in which they came. Once `give_up` says so, it does not wait for those that are missing.
+/// Keeps `concurrency` requests in flight for `duration`, or until `stop` returns true; returns all answers
+/// in order of arrival. Once `give_up` returns true, it no longer waits for missing answers.
 pub fn closed_loop(
     client: &dyn InferClient,
     answers: &Receiver<Answer>,
@@ -65,7 +66,7 @@ pub fn closed_loop(
             all.missing += drained.missing;
             break;
         }
-        // A server that refuses everything would be asked in a tight loop.
+        // Without this a server that refuses everything would be queried in a tight loop.
         if !over && !failed {
             send();
             waiting += 1;

@@ -1,4 +1,4 @@
-//! Waiting for answers.
+//! Waits for the answers to requests.
 
 use crate::client::Answer;
 use crate::clock;
@@ -6,16 +6,16 @@ use igniter::units::Nanoseconds;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// What came of a number of requests.
+/// The outcome of waiting for a number of answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// The answers, failures among them, in the order in which they came.
+    /// The answers, including failures, in order of arrival.
     pub answers: Vec<Answer>,
-    /// Requests that were given up.
+    /// Number of requests that were given up.
     pub missing: usize,
 }
 
-/// Waits for `count` answers, until `deadline` or until `stop` says so.
+/// Waits for `count` answers, until `deadline` or until `stop` returns true.
 pub fn collect(
     answers: &Receiver<Answer>,
     count: usize,

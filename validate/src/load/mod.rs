@@ -1,9 +1,9 @@
-//! Sends requests at their times (open loop), or as fast as answers come (closed loop).
+//! Sends requests at scheduled times (open loop), or as fast as answers arrive (closed loop).
 //!
-//! In open loop one thread keeps the schedules of all workloads and sends each request at its intended time,
-//! whatever became of the others; it never waits for an answer. Latency counts from the intended time, so a
-//! client that is late, or a pool without a free connection, makes latencies longer and not shorter
-//! (coordinated omission). By how much sends were late is recorded for every request.
+//! In open loop one thread keeps the schedules of all workloads. It sends each request at its intended time,
+//! whatever happened to the others, and never waits for an answer. Latency counts from the intended time. A
+//! late client, or a pool without a free connection, therefore makes latencies longer and not shorter (this
+//! avoids coordinated omission). The delay of each send is recorded for every request.
 
 mod closed;
 mod collect;
@@ -15,5 +15,5 @@ pub use open::{RequestStream, open_loop};
 
 use igniter::units::Nanoseconds;
 
-/// Answers may take this long after the last request was sent.
+/// Maximum time to wait for answers after the last request was sent.
 pub const DRAIN_LIMIT: Nanoseconds = Nanoseconds::new(60_000_000_000);

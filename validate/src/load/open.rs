@@ -1,4 +1,4 @@
-//! The sender of open-loop load.
+//! Sends open-loop load.
 
 use crate::client::{InferClient, Tag};
 use crate::clock;
@@ -7,24 +7,24 @@ use igniter::units::Nanoseconds;
 /// The requests of one workload.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestStream<'a> {
-    /// Who sends them.
+    /// The client that sends the requests.
     pub client: &'a dyn InferClient,
-    /// When, since the start of the run; in order.
+    /// The send times since the start of the run, in order.
     pub times: &'a [Nanoseconds],
 }
 
-/// While it waits, the sender looks this often whether it shall stop.
+/// Interval at which a waiting sender checks whether to stop.
 const LOOK: Nanoseconds = Nanoseconds::new(50_000_000);
 
-/// Sends every request of all streams at its time after `start`, and returns how many of each were sent:
-/// all of them, unless `stop` said so before. Meant for a thread of its own.
+/// Sends every request of all streams at its time after `start`, and returns how many of each stream were
+/// sent: all of them, unless `stop` returned true earlier. Intended for a thread of its own.
 pub fn open_loop(
     streams: &[RequestStream<'_>],
     phase: char,
     start: Nanoseconds,
     stop: &dyn Fn() -> bool,
 ) -> Vec<usize> {
-    // Without this a sleep may end 50 µs later. Where the system refuses, spinning covers it.
+    // Without this a sleep may end 50 µs late. Where the system refuses, spinning compensates.
     let _ = nix::sys::prctl::set_timerslack(1);
     let mut sent = vec![0; streams.len()];
     while let Some((stream, time)) = earliest(streams, &sent) {
@@ -46,7 +46,7 @@ pub fn open_loop(
     sent
 }
 
-/// The stream whose next request comes first; of several, the first stream.
+/// Returns the stream whose next request is due first; the first such stream in case of a tie.
 fn earliest(streams: &[RequestStream<'_>], sent: &[usize]) -> Option<(usize, Nanoseconds)> {
     let next = streams.iter().zip(sent).map(|(stream, &sent)| stream.times.get(sent).copied());
     next.enumerate().filter_map(|(i, time)| Some((i, time?))).min_by_key(|(i, time)| (*time, *i))

@@ -1,4 +1,4 @@
-//! Which requests a server executed together.
+//! Groups requests by the batch in which a server executed them.
 
 use super::MeasuredRequest;
 use std::collections::BTreeMap;
@@ -8,36 +8,36 @@ use std::collections::BTreeMap;
 pub struct ServedBatch {
     /// The server that executed it.
     pub server: u8,
-    /// Its requests, by their place among the rows.
+    /// Its requests, as indices into the rows.
     pub rows: Vec<usize>,
-    /// When the first of them came to the scheduler.
+    /// The time at which the first of them reached the scheduler.
     pub queued_ns: u64,
-    /// When an instance began with it.
+    /// The time at which an instance began it.
     pub start_ns: u64,
-    /// When the inputs were where the model wants them.
+    /// The time at which the inputs were ready for the model.
     pub input_end_ns: u64,
-    /// When the outputs were there.
+    /// The time at which the outputs were ready.
     pub output_start_ns: u64,
-    /// When the last answer was handed over.
+    /// The time at which the last answer was handed over.
     pub end_ns: u64,
 }
 
 impl ServedBatch {
-    /// How many requests it holds.
+    /// Returns the number of requests.
     #[must_use]
     pub fn size(&self) -> usize {
         self.rows.len()
     }
 
-    /// How long it kept its instance, in ms.
+    /// Returns the time for which it occupied its instance, in ms.
     #[must_use]
     pub fn service_ms(&self) -> f64 {
         (self.end_ns - self.start_ns) as f64 / 1e6
     }
 }
 
-/// The batches of one workload's rows, by server and start. All requests of a batch have the same
-/// COMPUTE_START; rows without stamps are left out.
+/// Returns the batches of one workload's rows, by server and start. All requests of a batch have
+/// the same COMPUTE_START; rows without timestamps are left out.
 #[must_use]
 pub fn batches(rows: &[MeasuredRequest]) -> Vec<ServedBatch> {
     let mut batches: BTreeMap<(u8, u64), ServedBatch> = BTreeMap::new();

@@ -1,10 +1,10 @@
-//! Whether the machine had enough processors for client and servers.
+//! Checks whether the machine had enough processors for client and servers.
 
 use crate::clock;
 use igniter::units::Nanoseconds;
 use std::fs;
 
-/// A look at Linux' pressure stall information of the processors.
+/// A snapshot of Linux' pressure stall information of the processors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuPressure {
     at: Nanoseconds,
@@ -12,15 +12,15 @@ pub struct CpuPressure {
 }
 
 impl CpuPressure {
-    /// What the system says now; `None` where it does not count.
+    /// Takes a snapshot; `None` where the system does not report it.
     #[must_use]
     pub fn now() -> Option<Self> {
         let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
         Some(Self { at: clock::now(), waited_us: waited_us(&text)? })
     }
 
-    /// For how much of the time since an earlier look some process, of whomever, could have run and had no
-    /// processor, in percent.
+    /// Returns the part of the time since an earlier snapshot in which some process, of any user, was ready to
+    /// run and had no processor, in percent.
     #[must_use]
     pub fn since_pct(self, earlier: Self) -> f64 {
         let time_us = self.at.saturating_sub(earlier.at).get() as f64 / 1e3;
@@ -29,30 +29,30 @@ impl CpuPressure {
     }
 }
 
-/// The total of the line `some`, in µs.
+/// Returns the total of the line `some`, in µs.
 fn waited_us(text: &str) -> Option<u64> {
     let some = text.lines().find(|line| line.starts_with("some "))?;
     some.split(' ').find_map(|word| word.strip_prefix("total=")?.parse().ok())
 }
 
-/// A look at what became of the time of the processors.
+/// A snapshot of how the processors' time was spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuTimes {
-    /// What the host of a virtual machine took from it, in ticks of all processors together.
+    /// The time that the host of a virtual machine took, in ticks of all processors together.
     stolen: u64,
-    /// Everything.
+    /// The total time.
     all: u64,
 }
 
 impl CpuTimes {
-    /// What the system says now; `None` where it does not count.
+    /// Takes a snapshot; `None` where the system does not report it.
     #[must_use]
     pub fn now() -> Option<Self> {
         Self::read(&fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// The line of all processors: user, nice, system, idle, iowait, irq, softirq, steal, and two that are parts
-    /// of the first ones.
+    /// Parses the line of all processors: user, nice, system, idle, iowait, irq, softirq, steal, and two that
+    /// are parts of the first ones.
     fn read(text: &str) -> Option<Self> {
         let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
         let ticks: Vec<u64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
@@ -60,7 +60,8 @@ impl CpuTimes {
         Some(Self { stolen: *stolen, all: counted.iter().sum::<u64>() + stolen })
     }
 
-    /// How much of the processors' time the host took for others since an earlier look, in percent.
+    /// Returns the part of the processors' time that the host took for others since an earlier snapshot, in
+    /// percent.
     #[must_use]
     pub fn stolen_since_pct(self, earlier: Self) -> f64 {
         let all = self.all.saturating_sub(earlier.all) as f64;

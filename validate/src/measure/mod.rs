@@ -1,8 +1,8 @@
-//! From answers and server traces to the records that metrics are made of.
+//! Turns answers and server traces into the records that metrics are computed from.
 //!
-//! What a client saw of a request ([`crate::client::Answer`]) and what the server's trace says of it
+//! The client's view of a request ([`crate::client::Answer`]) and the timestamps from the server's trace
 //! ([`Stamps`]) make one [`MeasuredRequest`] row. Rows become [`RequestRecord`](igniter::domain::RequestRecord)s,
-//! the same that the simulator emits, and go through the same [`igniter::metrics`].
+//! the same type that the simulator emits, and go through the same [`igniter::metrics`].
 
 mod batches;
 mod host;

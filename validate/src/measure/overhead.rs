@@ -1,39 +1,39 @@
-//! What a server and its client add to the execution times of a model.
+//! The overhead that a server and its client add to the execution times of a model.
 
 use super::{MeasuredRequest, ServedBatch, batches};
 use igniter::stats::{mean, percentile};
 use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
 
-/// What the host adds, in ms. Measured in a phase of its own before the run, under the same load with other
+/// The overhead of the host, in ms. It is measured in a separate phase before the run, under the same load with other
 /// arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct HostOverhead {
-    /// Each batch keeps its instance this much longer …
+    /// Additional time for which each batch occupies its instance …
     pub per_batch_ms: f64,
-    /// … and this for each of its requests.
+    /// … and additional time for each of its requests.
     pub per_row_ms: f64,
-    /// Each request spends this outside of the instance: on its way in and out.
+    /// Time that each request spends outside of the instance, on its way in and out.
     pub per_request_ms: f64,
 }
 
-/// How the servers of a workload form batches.
+/// The batching configuration of the servers of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerBatching {
     /// The largest batch of each server.
     pub largest: Vec<u32>,
-    /// How long a request may wait for its batch to fill.
+    /// Maximum time that a request may wait for its batch to fill.
     pub delay: Nanoseconds,
     /// Model instances of each server.
     pub instances: u32,
-    /// Whether it has a queue policy. Then Triton rests at times before it forms a batch (up to 500 ms), which is its
-    /// scheduler's and not the host's: only the shorter pauses are of the host.
+    /// Whether the server has a queue policy. Triton then sometimes pauses before it forms a batch (up to 500 ms).
+    /// Such pauses belong to its scheduler; only shorter ones count as overhead of the host.
     pub policy: bool,
 }
 
 impl ServerBatching {
-    /// Whether a batch waited for nothing but the end of the one before it. With a queue delay it may wait for itself
-    /// to fill; with several instances the one before it may be on another.
+    /// Returns whether a batch waited only for the end of the previous one. With a queue delay it may wait to fill;
+    /// with several instances the previous one may be on another instance.
     fn waited_for(
         &self,
         later: &ServedBatch,
@@ -55,17 +55,17 @@ impl ServerBatching {
 }
 
 impl HostOverhead {
-    /// How much longer a batch keeps its instance, in ms.
+    /// Returns the additional time for which a batch occupies its instance, in ms.
     #[must_use]
     pub fn of_batch_ms(&self, rows: usize) -> f64 {
         (self.per_batch_ms + self.per_row_ms * rows as f64).max(0.0)
     }
 
-    /// Reads it off the rows of a calibration; `None` where they have no stamps.
+    /// Computes the overhead from the rows of a calibration; `None` where they have no timestamps.
     ///
-    /// `times_ms` are the times that the model itself takes on each server, by batch size from 1, where they
-    /// are known exactly: an emulated model's. Then all that a batch takes beyond them counts. Of any other
-    /// model (there are none) only the time between two batches counts, and what comes outside of the instance.
+    /// `times_ms` are the execution times of the model on each server, by batch size from 1, where they are known
+    /// exactly, as for an emulated model. Then all time that a batch takes beyond them counts. For any other model
+    /// (`times_ms` is empty) only the time between two batches and the time outside of the instance count.
     #[must_use]
     pub fn calibrate(
         rows: &[MeasuredRequest],
@@ -73,7 +73,7 @@ impl HostOverhead {
         batcher: &ServerBatching,
     ) -> Option<Self> {
         let batches = batches(rows);
-        // The time from the end of a batch to the start of one that waited for it.
+        // The time from the end of a batch to the start of the one that waited for it.
         let waited = batches.windows(2).filter(|pair| batcher.waited_for(&pair[1], &pair[0], rows));
         let gaps = waited.map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) as f64 / 1e6);
         let mut gaps: Vec<f64> = gaps.collect();
@@ -101,7 +101,8 @@ impl HostOverhead {
     }
 }
 
-/// The least-squares line through points: its value at 0 and its slope; flat where x hardly varies.
+/// Fits a least-squares line through points; returns its value at 0 and its slope. The line is flat where x hardly
+/// varies.
 fn line(points: Vec<(f64, f64)>) -> (f64, f64) {
     let (x, y): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
     let (Some(mean_x), Some(mean_y)) = (mean(&x), mean(&y)) else { return (0.0, 0.0) };
@@ -120,7 +121,7 @@ fn trimmed_mean(values: Vec<f64>) -> Option<f64> {
     mean(&without_hiccups(values, |value| *value))
 }
 
-/// Leaves out the greatest twentieth: a hiccup of the machine says nothing of the server.
+/// Drops the largest twentieth: hiccups of the machine are not part of the server's overhead.
 fn without_hiccups<T>(mut data: Vec<T>, value: impl Fn(&T) -> f64) -> Vec<T> {
     data.sort_by(|a, b| value(a).total_cmp(&value(b)));
     data.truncate(data.len() - data.len() / 20);

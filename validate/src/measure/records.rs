@@ -1,11 +1,11 @@
-//! Rows become the records that the simulator emits too.
+//! Turns rows into the records that the simulator also emits.
 
 use super::{MeasuredRequest, batches};
 use igniter::domain::{GpuId, Plan, RecordSink, RequestRecord, Workload, WorkloadId};
 use igniter::metrics::{Collectors, Percentiles, RunMetrics, Window, summarise};
 use igniter::units::Nanoseconds;
 
-/// One arm of a comparison: its records, in order of completion, and what they amount to.
+/// One arm of a comparison: its records in order of completion, and their statistics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
     /// Every completed request.
@@ -15,10 +15,11 @@ pub struct Arm {
 }
 
 impl Arm {
-    /// Sums records up. `unfinished` are requests that were not answered, with the GPU that had them.
+    /// Computes the statistics of records. `unfinished` are requests that were not answered, with the GPU
+    /// that they were sent to.
     ///
     /// # Panics
-    /// When a record is of a GPU or workload that the plan lacks.
+    /// When a record belongs to a GPU or workload that the plan lacks.
     #[must_use]
     pub fn new(
         plan: &Plan,
@@ -46,7 +47,7 @@ impl Arm {
         Self { records, metrics }
     }
 
-    /// The latencies of one workload in the order of arrival: when it arrived, and ms.
+    /// Returns the latencies of one workload in the order of arrival: arrival time, and ms.
     #[must_use]
     pub fn latencies(&self, workload: usize) -> Vec<(Nanoseconds, f64)> {
         let of = self.records.iter().filter(|record| record.workload.index() == workload);
@@ -56,16 +57,16 @@ impl Arm {
     }
 }
 
-/// The GPUs that serve a workload, in the order of its placements.
+/// Returns the GPUs that serve a workload, in the order of its placements.
 fn gpus_of(plan: &Plan, workload: &Workload) -> Vec<GpuId> {
     let own = plan.placements().filter(|(_, p)| p.workload == workload.name);
     own.map(|(gpu, _)| GpuId::new(gpu)).collect()
 }
 
-/// The measured arm. Latency counts from the intended time.
+/// Builds the measured arm. Latency counts from the intended send time.
 ///
-/// Load, execution and feedback are Triton's compute input, compute infer, and all from the outputs being
-/// there to the answer being read. Rows without a trace count as executed from when they were sent.
+/// Load, execution and feedback are Triton's compute input, compute infer, and the time from the outputs
+/// being ready to the answer being read. Rows without a trace count as executing from their send time.
 #[must_use]
 pub fn measured_arm(
     plan: &Plan,
@@ -90,14 +91,14 @@ pub fn measured_arm(
         }
         for (row, batch) in own.iter().zip(batch_of) {
             let arrival = Nanoseconds::new(row.intended_ns);
-            // A standby is on the GPU of the server that it stands by for.
+            // A standby is on the same GPU as the server that it stands by for.
             let gpu = gpus[usize::from(row.server) % gpus.len()];
             if row.error.is_some() {
                 unfinished.push((id, gpu, arrival));
                 continue;
             }
             let done = Nanoseconds::new(row.done_ns).max(arrival);
-            // Stamps are of the same clock, but nothing may run backwards.
+            // All timestamps are from the same clock, but none may run backwards.
             let at = |ns: u64| Nanoseconds::new(ns).max(arrival).min(done);
             let (number, size, times) = match &batch {
                 Some((number, b)) => (
@@ -125,7 +126,7 @@ pub fn measured_arm(
     Arm::new(plan, workloads, window, records, &unfinished)
 }
 
-/// By how many percent the largest of some means is above the smallest.
+/// Returns by how many percent the largest of some means exceeds the smallest.
 #[must_use]
 pub fn spread_pct(means: &[f64]) -> Option<f64> {
     let low = means.iter().copied().reduce(f64::min)?;

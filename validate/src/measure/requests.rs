@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A file of requests that cannot be used.
+/// The error for a file of requests that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", .path.display())]
 pub struct RequestsError {
@@ -17,49 +17,49 @@ pub struct RequestsError {
     source: csv::Error,
 }
 
-/// [`MeasuredRequest::error`] of a request that was sent and never answered.
+/// The [`MeasuredRequest::error`] of a request that was sent and never answered.
 pub const NO_ANSWER: &str = "no answer";
 
 /// A request of the measured run. Times are in ns since the start of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasuredRequest {
-    /// Whose request.
+    /// The workload.
     pub workload: WorkloadName,
-    /// Its number, from 0.
+    /// The number of the request, from 0.
     pub request: u32,
-    /// The server that it went to: of a workload with n placements, 0 to n − 1 are those of the plan in its
-    /// order, n to 2n − 1 their standbys.
+    /// The server that received it: of a workload with n placements, 0 to n − 1 are those of the plan in
+    /// its order, n to 2n − 1 their standbys.
     pub server: u8,
-    /// When it was to be sent.
+    /// The intended send time.
     pub intended_ns: u64,
-    /// When writing it began.
+    /// The time at which the client began to write it.
     pub sent_ns: u64,
-    /// When it was written.
+    /// The time at which it was written completely.
     pub written_ns: u64,
-    /// When the first byte of its answer came.
+    /// The arrival time of the first byte of its answer.
     pub first_byte_ns: u64,
-    /// When its answer was complete.
+    /// The time at which its answer was complete.
     pub done_ns: u64,
     /// The connection that carried it.
     pub connection: u32,
-    /// Bytes of the output tensors; absent where it failed.
+    /// Number of bytes of the output tensors; absent where it failed.
     pub output_bytes: Option<u64>,
-    /// Why it failed.
+    /// The reason why it failed.
     pub error: Option<String>,
-    /// When it came to the server's scheduler. These five are absent without a trace.
+    /// The time at which it reached the server's scheduler. These five times are absent without a trace.
     pub queued_ns: Option<u64>,
-    /// When an instance began with its batch.
+    /// The time at which an instance began its batch.
     pub start_ns: Option<u64>,
-    /// When the inputs of the batch were where the model wants them.
+    /// The time at which the inputs of the batch were ready for the model.
     pub input_end_ns: Option<u64>,
-    /// When the outputs were there.
+    /// The time at which the outputs were ready.
     pub output_start_ns: Option<u64>,
-    /// When its answer was handed over.
+    /// The time at which its answer was handed over.
     pub end_ns: Option<u64>,
 }
 
 impl MeasuredRequest {
-    /// Puts together what the client and the server say of a request.
+    /// Combines the client's and the server's data of a request.
     #[must_use]
     pub fn new(
         workload: &WorkloadName,
@@ -90,7 +90,7 @@ impl MeasuredRequest {
         }
     }
 
-    /// All answers of a phase in the order of their numbers, with their stamps.
+    /// Returns all answers of a phase in the order of their numbers, with their timestamps.
     #[must_use]
     pub fn all(
         workload: &WorkloadName,
@@ -109,13 +109,13 @@ impl MeasuredRequest {
         rows
     }
 
-    /// By how much it was sent late.
+    /// Returns how late it was sent.
     #[must_use]
     pub fn lag(&self) -> Nanoseconds {
         Nanoseconds::new(self.sent_ns.saturating_sub(self.intended_ns))
     }
 
-    /// How long it took, from when it was to be sent.
+    /// Returns its latency, counted from the intended send time.
     #[must_use]
     pub fn latency(&self) -> Nanoseconds {
         Nanoseconds::new(self.done_ns.saturating_sub(self.intended_ns))
@@ -134,10 +134,10 @@ pub fn write_requests(rows: &[MeasuredRequest], out: &mut dyn Write) -> std::io:
     writer.flush()
 }
 
-/// Reads what [`write_requests`] wrote.
+/// Reads the output of [`write_requests`].
 ///
 /// # Errors
-/// When the file cannot be read, or holds something else.
+/// When the file cannot be read, or has other contents.
 pub fn read_requests(path: &Path) -> Result<Vec<MeasuredRequest>, RequestsError> {
     let failed = |source| RequestsError { path: path.to_owned(), source };
     let mut reader = csv::Reader::from_path(path).map_err(failed)?;

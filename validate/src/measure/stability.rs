@@ -1,11 +1,11 @@
-//! Whether a run was steady: means of stretches of equal length.
+//! Checks whether a run was steady, by the means of parts of equal length.
 
 use igniter::metrics::Window;
 use igniter::stats::mean;
 use igniter::units::Nanoseconds;
 
-/// Cuts a window into `parts` of equal length and gives the mean of each; parts in which nothing arrived are
-/// left out. `points` are arrivals with a value.
+/// Cuts a window into `parts` of equal length and returns the mean of each; parts without arrivals are left
+/// out. `points` are arrivals with a value.
 #[must_use]
 pub fn window_means(points: &[(Nanoseconds, f64)], window: Window, parts: usize) -> Vec<f64> {
     let length = window.length().get() / parts.max(1) as u64;

@@ -1,27 +1,27 @@
-//! Triton's own statistics, which are cumulative: two snapshots and their difference.
+//! Triton's own statistics, which are cumulative: snapshots and their differences.
 
 use serde::{Deserialize, Serialize};
 
 /// The counters of a model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerStatistics {
-    /// Requests that were answered well.
+    /// Number of requests that succeeded.
     pub success: u64,
-    /// Requests that were not.
+    /// Number of requests that failed.
     pub failed: u64,
-    /// Rows that were executed.
+    /// Number of rows that were executed.
     pub inferences: u64,
-    /// Batches that were executed.
+    /// Number of batches that were executed.
     pub executions: u64,
     /// Sums over requests: queue, compute input, compute infer, compute output, in ns.
     pub stage_ns: [u64; 4],
-    /// For each batch size that occurred: the size, how often, and the sums over executions of compute input,
-    /// infer and output, in ns.
+    /// For each batch size that occurred: the size, the number of executions, and the sums over executions of
+    /// compute input, infer and output, in ns.
     pub batches: Vec<(u32, u64, [u64; 3])>,
 }
 
 impl ServerStatistics {
-    /// Reads the answer of a server; what is missing counts as 0.
+    /// Reads the answer of a server; missing counters count as 0.
     #[must_use]
     pub fn read(answer: &serde_json::Value) -> Self {
         let stats = &answer["inference_stats"];
@@ -44,7 +44,7 @@ impl ServerStatistics {
         }
     }
 
-    /// What was counted since an earlier snapshot.
+    /// Returns the difference from an earlier snapshot.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut batches = self.batches.clone();
@@ -67,7 +67,7 @@ impl ServerStatistics {
         }
     }
 
-    /// The sum of what two servers counted.
+    /// Returns the sum of the counters of two servers.
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         self.success += other.success;
@@ -87,14 +87,15 @@ impl ServerStatistics {
         self
     }
 
-    /// The mean over requests of some stages (queue, compute input, infer, output), in ms.
+    /// Returns the mean over requests of some stages (queue, compute input, infer, output), in ms.
     #[must_use]
     pub fn per_request_ms(&self, stages: std::ops::Range<usize>) -> Option<f64> {
         let ns: u64 = self.stage_ns.get(stages)?.iter().sum();
         (self.success > 0).then(|| ns as f64 / 1e6 / self.success as f64)
     }
 
-    /// The mean compute input, infer and output of batches of one size, in ms, and how many there were.
+    /// Returns the mean compute input, infer and output times of batches of one size, in ms, and the number
+    /// of batches.
     #[must_use]
     pub fn of_size(&self, size: u32) -> Option<([f64; 3], u64)> {
         let (_, count, ns) = self.batches.iter().find(|(other, ..)| *other == size)?;

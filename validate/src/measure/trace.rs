@@ -1,11 +1,11 @@
-//! Triton's TIMESTAMPS trace.
+//! Reads Triton's TIMESTAMPS trace.
 
 use crate::client::Tag;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A trace that cannot be used.
+/// The error for a trace that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the trace {}: {why}", .path.display())]
 pub struct TritonTraceError {
@@ -13,18 +13,18 @@ pub struct TritonTraceError {
     why: String,
 }
 
-/// When what happened to a request on the server, in ns on its monotonic clock.
+/// The timestamps of a request on the server, in ns on its monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamps {
-    /// It came to the scheduler (QUEUE_START).
+    /// The request reached the scheduler (QUEUE_START).
     pub queued: u64,
-    /// An instance began with its batch (COMPUTE_START): the same for all requests of a batch.
+    /// An instance began its batch (COMPUTE_START); the same for all requests of a batch.
     pub start: u64,
-    /// The inputs of the batch were where the model wants them (COMPUTE_INPUT_END).
+    /// The inputs of the batch were ready for the model (COMPUTE_INPUT_END).
     pub input_end: u64,
-    /// The outputs were there (COMPUTE_OUTPUT_START).
+    /// The outputs were ready (COMPUTE_OUTPUT_START).
     pub output_start: u64,
-    /// Its answer was handed over (COMPUTE_END).
+    /// The answer was handed over (COMPUTE_END).
     pub end: u64,
 }
 
@@ -43,10 +43,11 @@ struct Timestamp {
     ns: u64,
 }
 
-/// Reads the trace that a server wrote when it ended: the requests with identifiers of ours.
+/// Reads the trace that a server wrote when it ended; returns the requests with identifiers of this
+/// client.
 ///
 /// # Errors
-/// When the file cannot be read, or is no trace.
+/// When the file cannot be read, or is not a trace.
 pub fn read_trace(path: &Path) -> Result<BTreeMap<Tag, Stamps>, TritonTraceError> {
     let failed = |why: String| TritonTraceError { path: path.to_owned(), why };
     let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
@@ -55,11 +56,11 @@ pub fn read_trace(path: &Path) -> Result<BTreeMap<Tag, Stamps>, TritonTraceError
     Ok(stamps(&records))
 }
 
-/// Records with the identifier of a request and records with timestamps belong together by `id`; they come
-/// in any order.
+/// Joins the records that hold the identifier of a request with those that hold timestamps, by `id`; they
+/// may be in any order.
 fn stamps(records: &[TraceRecord]) -> BTreeMap<Tag, Stamps> {
     let mut tags = Vec::new();
-    // Names that are not listed here are of no interest.
+    // Other event names are ignored.
     const NAMES: [&str; 5] = [
         "QUEUE_START",
         "COMPUTE_START",
@@ -84,7 +85,7 @@ fn stamps(records: &[TraceRecord]) -> BTreeMap<Tag, Stamps> {
         Some(Stamps {
             queued: queued?,
             start,
-            // Backends need not report these two.
+            // Backends need not report these two times.
             input_end: input_end.unwrap_or(start),
             output_start: output_start.unwrap_or(end),
             end,

@@ -1,9 +1,9 @@
-//! What may spoil a measurement, each with what to do about it.
+//! Conditions that may spoil a measurement, each with advice.
 
 use igniter::domain::WorkloadName;
 use serde::{Deserialize, Serialize};
 
-/// Something that makes a measurement doubtful. `docs/validation.md` has the background of some.
+/// A condition that makes a measurement doubtful. `docs/validation.md` has the background of some.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -16,8 +16,8 @@ pub enum Warning {
         workload: WorkloadName,
         p99_ms: f64,
         limit_ms: f64,
-        /// How much of the processors' time the host of a virtual machine took for others meanwhile, in percent,
-        /// where the system says.
+        /// The part of the processors' time that the host of a virtual machine took for others meanwhile, in
+        /// percent, where the system reports it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stolen_pct: Option<f64>,
     },
@@ -79,7 +79,7 @@ fn stolen(pct: Option<f64>) -> String {
 }
 
 impl Warning {
-    /// What to do about it.
+    /// Returns advice on what to do about it.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
@@ -142,13 +142,13 @@ impl Warning {
         }
     }
 
-    /// Whether the machine that measured was the trouble, and not what was measured.
+    /// Returns whether the cause is the measuring machine rather than the measured system.
     #[must_use]
     pub fn is_of_the_machine(&self) -> bool {
         matches!(self, Self::LateSends { .. } | Self::BusyMachine { .. })
     }
 
-    /// Whether agreement beside this means nothing: what was measured is not what was simulated.
+    /// Returns whether this makes agreement meaningless, because what was measured is not what was simulated.
     #[must_use]
     pub fn voids(&self) -> bool {
         self.is_fatal()
@@ -165,7 +165,7 @@ impl Warning {
             )
     }
 
-    /// Whether a measurement with this cannot be judged at all.
+    /// Returns whether a measurement with this warning cannot be judged at all.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         matches!(

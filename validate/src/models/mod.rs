@@ -8,45 +8,45 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The program that exports.
+/// The source of the program that exports models.
 const EXPORT: &str = include_str!("export.py");
-/// The program that serves an ONNX file in Triton's Python backend.
+/// The source of the program that serves an ONNX file in Triton's Python backend.
 const SERVE: &str = include_str!("serve.py");
-/// The models that there are.
+/// The names of the available models.
 pub const MODELS: [&str; 4] = ["alexnet", "resnet50", "vgg19", "ssd"];
-/// The file of checksums, as `sha256sum --check` reads it.
+/// The name of the checksum file, in the format that `sha256sum --check` reads.
 pub const CHECKSUMS: &str = "SHA256SUMS";
 
-/// What is to be prepared, and how.
+/// Options for preparing models.
 #[derive(Debug, Clone)]
 pub struct PrepareOptions {
-    /// Which models.
+    /// The models to prepare.
     pub models: Vec<String>,
-    /// The largest batch that an engine is built for, and that stands in the configurations.
+    /// The maximum batch size, for which engines are built and which the configurations state.
     pub max_batch: u32,
-    /// The version of ONNX's operators.
+    /// The version of the ONNX operator set.
     pub opset: u32,
-    /// Whether weights are torchvision's trained ones, which are downloaded, or seeded random ones.
+    /// Whether to download torchvision's trained weights instead of using seeded random ones.
     pub pretrained: bool,
-    /// The Python that has torch, torchvision and onnx.
+    /// The Python interpreter that has torch, torchvision and onnx.
     pub python: PathBuf,
-    /// NVIDIA's `trtexec`, to build TensorRT engines; `None`: models stay ONNX.
+    /// NVIDIA's `trtexec`, to build TensorRT engines; `None`: models stay in ONNX format.
     pub trtexec: Option<PathBuf>,
-    /// Whether ONNX files are served by Triton's Python backend, for servers without one for ONNX.
+    /// Whether Triton's Python backend serves ONNX files, for servers without an ONNX backend.
     pub by_python: bool,
 }
 
-/// A model that was prepared.
+/// A prepared model.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PreparedModel {
-    /// Its name in the repository.
+    /// The model's name in the repository.
     pub name: String,
     pub file: PathBuf,
     pub input: String,
     pub output: String,
-    /// The size of the input without the batch.
+    /// The dimensions of the input without the batch.
     pub input_dims: Vec<u32>,
-    /// The size of the output without the batch.
+    /// The dimensions of the output without the batch.
     pub output_dims: Vec<u32>,
 }
 
@@ -55,17 +55,18 @@ struct Exported {
     models: Vec<PreparedModel>,
 }
 
-/// Looks for `trtexec`: in `PATH`, and where NVIDIA's images have it.
+/// Searches for `trtexec`, first in `PATH`, then at its path in NVIDIA's images.
 #[must_use]
 pub fn find_trtexec() -> Option<PathBuf> {
     let usual = Path::new("/usr/src/tensorrt/bin/trtexec");
     in_path("trtexec").or_else(|| usual.is_file().then(|| usual.to_owned()))
 }
 
-/// Prepares models in a folder; what it holds of other models stays.
+/// Prepares models in a folder; other models in the folder are kept.
 ///
 /// # Errors
-/// When Python or what it needs is not there, an export or an engine fails, or a file cannot be written.
+/// When Python or one of its packages is missing, an export or an engine build fails, or a file cannot be
+/// written.
 pub fn prepare(folder: &Path, options: &PrepareOptions) -> anyhow::Result<Vec<PreparedModel>> {
     fs::create_dir_all(folder).with_context(|| format!("cannot use {}", folder.display()))?;
     let script = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
@@ -87,7 +88,7 @@ pub fn prepare(folder: &Path, options: &PrepareOptions) -> anyhow::Result<Vec<Pr
             output.status
         );
     }
-    // Exporters print more than they should; the document is the last line.
+    // Exporters may print other text first; the document is the last line.
     let text = String::from_utf8_lossy(&output.stdout);
     let document = text.lines().rfind(|line| line.starts_with('{')).unwrap_or_default();
     let mut exported: Exported =
@@ -108,7 +109,7 @@ pub fn prepare(folder: &Path, options: &PrepareOptions) -> anyhow::Result<Vec<Pr
     Ok(exported.models)
 }
 
-/// Builds a TensorRT engine beside the ONNX file, in its place.
+/// Builds a TensorRT engine in the folder of the ONNX file, which it replaces.
 fn engine(trtexec: &Path, model: &PreparedModel, max_batch: u32) -> anyhow::Result<PathBuf> {
     let plan = model.file.with_file_name("model.plan");
     let dims: Vec<String> = model.input_dims.iter().map(ToString::to_string).collect();
@@ -132,7 +133,8 @@ fn engine(trtexec: &Path, model: &PreparedModel, max_batch: u32) -> anyhow::Resu
     Ok(plan)
 }
 
-/// As the artifact's: its launcher and ours put the planned batch into it.
+/// Returns a configuration like that of the artifact: both the artifact's launcher and this crate's insert
+/// the planned batch size.
 fn config(model: &PreparedModel, options: &PrepareOptions) -> String {
     let runtime = match (&options.trtexec, options.by_python) {
         (Some(_), _) => "platform: \"tensorrt_plan\"",

@@ -1,4 +1,4 @@
-//! A profile folder from finished runs.
+//! Assembles a profile folder from finished runs.
 
 use super::noise::median;
 use super::{Journal, MemberResult, ProfileRun, RunMember, RunResult, make_monotone};
@@ -11,21 +11,21 @@ use igniter::profile::{
 use igniter::units::{Megahertz, Milliseconds, SmPercent, SmUnits, UnitError, Watts};
 use std::collections::BTreeMap;
 
-/// A curve of a model needs so many solo points.
+/// Minimum number of solo points for a curve of a model.
 const LEAST_POINTS: usize = 4;
-/// The noise of a model is the median over at least so many solo points.
+/// Minimum number of solo points for the noise of a model, which is their median.
 const LEAST_NOISE_POINTS: usize = 3;
-/// A clock within so many parts of the highest is the highest: it is a mean of samples.
+/// A clock within this fraction of the highest counts as the highest, because it is a mean of samples.
 const CLOCK_NOISE: f64 = 0.005;
 
-/// Puts the finished runs in the place of what `base` measured; returns what the source should also say.
+/// Replaces the measurements of `base` with the finished runs; returns notes to add to the source.
 ///
-/// What serving cannot tell (kernels and idle time of a model, L2 utilisation) stays that of `base`, and so do power
-/// and clock where there was no GPU to ask. Runs that are not finished are left out, and so are models without enough
-/// solo points.
+/// Values that serving cannot measure (kernels and idle time of a model, L2 utilisation) are kept from `base`, and so
+/// are power and clock where there was no GPU to query. Unfinished runs are left out, and so are models without
+/// enough solo points.
 ///
 /// # Errors
-/// When no model has enough solo points yet, or a number is no time.
+/// When no model has enough solo points yet, or a number is not a valid time.
 pub fn assemble(
     base: &Profile,
     kind: GpuKindName,
@@ -40,7 +40,7 @@ pub fn assemble(
     profile.kind.name = kind;
     profile.colocated.clear();
     profile.solo_table.rows.clear();
-    // That of the base is of another machine.
+    // The noise of the base profile is from another machine.
     profile.kind.noise_cv.clear();
     for model in &mut profile.models {
         model.solo.clear();
@@ -105,7 +105,7 @@ pub fn assemble(
     Ok((profile, notes))
 }
 
-/// How much the execution times of each model vary, where enough of its solo points tell.
+/// Returns the variation of the execution times of each model, where it has enough solo points.
 fn noise(profile: &Profile, finished: &[(&ProfileRun, &RunResult)]) -> BTreeMap<ModelName, f64> {
     let of_model = |model: &ModelProfile| {
         let mut points: Vec<f64> = finished
@@ -117,7 +117,7 @@ fn noise(profile: &Profile, finished: &[(&ProfileRun, &RunResult)]) -> BTreeMap<
             .collect();
         let enough = points.len() >= LEAST_NOISE_POINTS;
         let cv = median(&mut points).filter(|_| enough)?;
-        // More digits than these were not measured.
+        // The measurement is not precise to more digits.
         Some((model.name.clone(), (cv * 1e4).round() / 1e4))
     };
     profile.models.iter().filter_map(of_model).collect()
@@ -127,7 +127,7 @@ fn percent(share: SmUnits, base: &Profile) -> anyhow::Result<SmPercent> {
     share.to_percent(base.kind.units).context("a share of nothing")
 }
 
-/// The clock of a run; that of a GPU which is not held back is its highest.
+/// Returns the clock of a run; a GPU that is not throttled has its highest clock.
 fn clock(result: &RunResult, base: &Profile) -> Result<Option<Megahertz>, UnitError> {
     let highest = base.kind.max_clock;
     let clock = result.clock_mhz.map(|clock| {
@@ -140,7 +140,7 @@ fn clock(result: &RunResult, base: &Profile) -> Result<Option<Megahertz>, UnitEr
     clock.transpose()
 }
 
-/// One model alone: a point of its curve and a row of the table.
+/// Adds one model alone: a point of its curve and a row of the table.
 fn add_solo(
     profile: &mut Profile,
     base: &Profile,
@@ -150,11 +150,11 @@ fn add_solo(
     let sm = percent(member.units, base)?;
     let known = base.models.iter().find(|model| model.name == member.model);
     let known = known.with_context(|| format!("the base has no model {}", member.model))?;
-    // Shares of the other GPU may be others by rounding.
+    // The shares of the other GPU may differ by rounding.
     let step = 100.0 / f64::from(base.kind.units.get());
     let same = |p: &&SoloPoint| p.batch == member.batch && (p.sm.get() - sm.get()).abs() < step;
     let point = known.solo.iter().find(same);
-    // Without a GPU: what the base says of the nearest point.
+    // Without a GPU, the values of the nearest point of the base are used.
     let distance = |p: &SoloPoint| {
         let ratio = |a: f64, b: f64| (a / b).max(b / a);
         ratio(p.sm.get(), sm.get()) * ratio(f64::from(p.batch.get()), f64::from(member.batch.get()))
@@ -209,7 +209,7 @@ fn colocated(
     (0..).zip(groups).map(one).collect()
 }
 
-/// Two copies of a model with half of the GPU each, beside one alone. L2 utilisation stays that of the base.
+/// Adds two copies of a model with half of the GPU each, beside one alone. L2 utilisation is kept from the base.
 fn self_pair(
     model: &ModelProfile,
     finished: &[(&ProfileRun, &RunResult)],
@@ -246,7 +246,7 @@ fn self_pair(
     }))
 }
 
-/// Power and clock of 1, 2, 3 … copies, with the idle times of the base.
+/// Adds power and clock of 1, 2, 3 … copies, with the idle times of the base.
 fn copies(
     base: &Profile,
     finished: &[(&ProfileRun, &RunResult)],
@@ -272,7 +272,7 @@ fn copies(
     Ok(Some(points))
 }
 
-/// How much of a number is noise: every run that was repeated, as CSV.
+/// Returns the noise of each number over all repeated runs, as CSV.
 #[must_use]
 pub fn noise_table(base: &Profile, runs: &[ProfileRun], journal: &Journal) -> Option<String> {
     let mut repeated: Vec<&[RunMember]> = Vec::new();

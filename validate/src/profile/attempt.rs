@@ -1,17 +1,17 @@
-//! The runs of a session, whatever happens to its servers.
+//! Measures the runs of a session, and copes with servers that fail.
 
 use super::failure::StartError;
 use super::{Bench, BenchOptions, ProfileRun, ProfileSession, RunMember, RunResult};
 use crate::signals;
 use igniter::units::Nanoseconds;
 
-/// Starts the servers of a session, measures its runs that are not finished yet, and ends them. `go_on` says before
-/// each run whether there is time for it. `done` gets the result of each run at once, so that it can be kept; a run
-/// that cannot be measured ends nothing else. A server that does not start is added to `broken`; no further run that
-/// needs one with its model and batch size is tried.
+/// Starts the servers of a session, measures its unfinished runs, and stops the servers. Before each run, `go_on`
+/// returns whether there is time for it. `done` receives the result of each run at once, so that it can be kept; a
+/// run that cannot be measured does not end the others. A server that does not start is added to `broken`; no
+/// further run that needs one with its model and batch size is tried.
 ///
 /// # Errors
-/// When no server could start or one does not end, a result cannot be kept, or a signal asks to end.
+/// When no server could start or one does not stop, a result cannot be kept, or a signal asks to end.
 pub fn measure_session(
     options: &BenchOptions<'_>,
     session: &ProfileSession,
@@ -52,7 +52,7 @@ pub fn measure_session(
             if signals::interrupted() {
                 return Err(signals::Interrupted.into());
             }
-            // A server that ended says more than a request that failed.
+            // The exit of a server is a better explanation than a failed request.
             let checked = if measured.is_ok() { bench.check() } else { bench.probe() };
             lives = checked.is_ok();
             let checked = checked.map_err(|error| options.keep_logs(bench.folder(), error));
@@ -62,7 +62,7 @@ pub fn measure_session(
         if lives {
             return bench.stop();
         }
-        // The others go on with new servers.
+        // The remaining runs continue with new servers.
         drop(bench);
         session.trim();
     }

@@ -1,14 +1,14 @@
-//! Servers of a session that do not start, or fail.
+//! Errors of servers of a session that do not start, or fail.
 
 use super::BenchOptions;
 use crate::launch::{LaunchError, LaunchSpec, keep_logs};
 use std::path::Path;
 
-/// Why the servers of a session do not start.
+/// The reason why the servers of a session do not start.
 #[derive(Debug, thiserror::Error)]
 #[error("{error:#}")]
 pub struct StartError {
-    /// Which of them is to blame; `None`: none could.
+    /// The index of the server that is to blame; `None` where the failure is not due to one of them.
     pub server: Option<usize>,
     pub(super) error: anyhow::Error,
 }
@@ -33,7 +33,7 @@ impl From<anyhow::Error> for StartError {
 }
 
 impl BenchOptions<'_> {
-    /// Keeps the logs of servers that failed; the error then names them.
+    /// Keeps the logs of servers that failed, and names them in the error.
     pub(super) fn keep_logs(&self, scratch: &Path, error: anyhow::Error) -> anyhow::Error {
         let mut folders = (1..).map(|number: u32| self.logs.join(number.to_string()));
         let target = folders.find(|folder| !folder.exists()).unwrap_or_default();

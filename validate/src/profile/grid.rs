@@ -1,4 +1,4 @@
-//! What is measured, in the order of its worth.
+//! The runs of a campaign, ordered by their value.
 
 use igniter::domain::ModelName;
 use igniter::units::{BatchSize, SmUnits};
@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunMember {
     pub model: ModelName,
-    /// Requests in each batch.
+    /// Number of requests in each batch.
     pub batch: BatchSize,
-    /// The share, in allocation units of the GPU.
+    /// The SM share, in allocation units of the GPU.
     pub units: SmUnits,
 }
 
-/// Models that are measured together; one alone is a solo point.
+/// Models that are measured together; a single model is a solo point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileRun {
     pub members: Vec<RunMember>,
-    /// 0: the first time. Repetitions, with servers of their own, tell how much of a number is noise.
+    /// 0 for the first measurement. Repetitions, with servers of their own, show how much of a number is noise.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeat: u32,
 }
@@ -29,13 +29,13 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl ProfileRun {
-    /// A run that is no repetition.
+    /// Creates a run that is not a repetition.
     #[must_use]
     pub const fn new(members: Vec<RunMember>) -> Self {
         Self { members, repeat: 0 }
     }
 
-    /// How many copies of one model it is, each with the same batch and share.
+    /// Returns the number of copies, where all members are the same model with the same batch and share.
     #[must_use]
     pub fn copies(&self) -> Option<usize> {
         let first = self.members.first()?;
@@ -51,24 +51,24 @@ pub struct ProfileGrid {
     pub batches: Vec<BatchSize>,
     /// The shares of solo points.
     pub shares: Vec<SmUnits>,
-    /// All units of the GPU.
+    /// Number of units of the whole GPU.
     pub whole: SmUnits,
-    /// Whether pairs are measured: each model with itself and with each other one, half of the GPU each.
+    /// Whether pairs are measured: each model with itself and with every other one, each on half of the GPU.
     pub pairs: bool,
     /// Whether pairs with unequal shares, triples and quadruples are measured.
     pub groups: bool,
-    /// Up to how many copies of the last model but one (of the paper's four: the one that draws most power) are
-    /// measured beside each other; below 2: none.
+    /// The maximum number of copies of the second-to-last model (of the paper's four: the one that draws the most
+    /// power) that are measured beside each other; below 2: none.
     pub copies: u32,
-    /// How often runs are repeated for the noise floor.
+    /// Number of repetitions of runs for the noise floor.
     pub repeats: u32,
 }
 
 impl ProfileGrid {
-    /// All runs, the most valuable first: the corners of the solo grid, without which nothing can be fitted; pairs,
-    /// which tell how models slow each other; larger groups, which tell whether that adds up; copies, which tell
-    /// when the clock falls; repetitions; and the inner points of the solo grid. Members of a group are also
-    /// measured alone, before it.
+    /// Returns all runs, the most valuable first: the corners of the solo grid, without which nothing can be fitted;
+    /// pairs, which show how models slow each other; larger groups, which show whether that adds up; copies, which show
+    /// when the clock falls; repetitions; and the inner points of the solo grid. Members of a group are first measured
+    /// alone.
     #[must_use]
     pub fn runs(&self) -> Vec<ProfileRun> {
         let mut list = List::default();
@@ -103,7 +103,7 @@ impl ProfileGrid {
         list.0
     }
 
-    /// The units of a percentage, rounded down, at least one.
+    /// Returns the units of a percentage, rounded down, at least one.
     fn part(&self, percent: u32) -> SmUnits {
         SmUnits::new((self.whole.get() * percent / 100).max(1))
     }
@@ -122,7 +122,7 @@ impl ProfileGrid {
         }
     }
 
-    /// At batch sizes from 4 to 16 and shares from 20 to 60 %, whatever the solo grid is.
+    /// Adds groups at batch sizes from 4 to 16 and shares from 20 to 60 %, regardless of the solo grid.
     fn groups(&self, list: &mut List) {
         let batch = |size| BatchSize::new(size).expect("not zero");
         let models: Vec<&ModelName> = self.models.iter().collect();
@@ -139,7 +139,7 @@ impl ProfileGrid {
                 list.add(members.collect());
             }
         }
-        // Quadruples of unequal members, each model once in each place.
+        // Quadruples of unequal members, with each model once in each position.
         let places = [(4, 20), (16, 20), (4, 30), (8, 30)];
         if models.len() >= places.len() {
             for shift in [0, 2] {
@@ -153,7 +153,7 @@ impl ProfileGrid {
                 list.add(quadruple);
             }
         }
-        // Pairs of unequal members, each model in each place.
+        // Pairs of unequal members, with each model in each position.
         self.all_alone(list, batch(4), self.part(60));
         self.all_alone(list, batch(16), self.part(40));
         for (i, pair) in combinations(&models, 2).iter().enumerate() {
@@ -163,7 +163,7 @@ impl ProfileGrid {
         }
     }
 
-    /// Two points that are there already: a model alone, and where there are pairs, one of two models.
+    /// Repeats two existing points: a model alone and, where pairs are measured, a pair of two models.
     fn repetitions(&self, list: &mut List, half: SmUnits, middle: BatchSize) {
         let (Some(first), Some(last)) = (self.models.first(), self.models.last()) else { return };
         let one = member(first, middle, half);
@@ -180,7 +180,7 @@ fn member(model: &ModelName, batch: BatchSize, units: SmUnits) -> RunMember {
     RunMember { model: model.clone(), batch, units }
 }
 
-/// Runs, each once.
+/// A list of runs without duplicates.
 #[derive(Debug, Default)]
 struct List(Vec<ProfileRun>);
 
@@ -197,7 +197,7 @@ impl List {
     }
 }
 
-/// All choices of `size` elements, in their order.
+/// Returns all choices of `size` elements, in their order.
 fn combinations<T: Copy>(all: &[T], size: usize) -> Vec<Vec<T>> {
     match (size, all.split_first()) {
         (0, _) => vec![Vec::new()],

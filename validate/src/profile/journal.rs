@@ -1,4 +1,5 @@
-//! The finished runs of a campaign, one JSON document on each line, after one that says what was measured.
+//! The journal of the finished runs of a campaign: one JSON document per line, after a first line that identifies
+//! the campaign.
 
 use super::{ProfileRun, RunResult};
 use serde::{Deserialize, Serialize};
@@ -6,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A journal that cannot be used.
+/// The error for a journal that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error("{}:{line}: {why}; remove the line, or choose another folder", .path.display())]
@@ -21,31 +22,31 @@ pub enum JournalError {
     OtherCampaign { path: PathBuf, key: &'static str, old: String, new: String },
 }
 
-/// What is measured: runs of two campaigns that differ in this do not belong into one profile. Lengths of runs may
-/// differ; each entry has its own.
+/// The identity of a campaign: runs of two campaigns that differ in it do not belong in one profile. The lengths of
+/// runs may differ; each entry records its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Campaign {
     /// The name of the GPU kind.
     pub kind: String,
-    /// As in `--models`.
+    /// The value of `--models`.
     pub models: String,
-    /// The SHA-256 of what emulated models take their times from.
+    /// The SHA-256 of the source of the times of emulated models.
     pub times: Option<String>,
-    /// Allocation units of the whole GPU: shares are counted in them.
+    /// Number of allocation units of the whole GPU, in which shares are counted.
     pub units: u32,
     /// The UUID of the GPU; `None` without one.
     pub gpu: Option<String>,
-    /// Whether shares are applied.
+    /// Whether SM shares are applied.
     pub mps: bool,
-    /// How, where it is not by percentages.
+    /// The method of sharing, where it is not by percentages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sharing: Option<String>,
-    /// Whether tensors go through shared memory.
+    /// Whether tensors are passed through shared memory.
     pub shared_memory: bool,
 }
 
 impl Campaign {
-    /// The first thing in which two differ, with both values.
+    /// Returns the first field in which two campaigns differ, with both values.
     fn difference(&self, new: &Self) -> Option<(&'static str, String, String)> {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
         let on = |on: bool| if on { "on" } else { "off" }.to_owned();
@@ -66,7 +67,7 @@ impl Campaign {
     }
 }
 
-/// The first line.
+/// The first line of a journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct JournalHead {
     campaign: Campaign,
@@ -76,7 +77,7 @@ struct JournalHead {
 struct JournalEntry {
     run: ProfileRun,
     result: RunResult,
-    /// How long it was to be measured, in seconds.
+    /// The requested length of the measurement, in seconds.
     seconds: f64,
 }
 
@@ -85,16 +86,16 @@ struct JournalEntry {
 pub struct Journal {
     path: PathBuf,
     entries: Vec<JournalEntry>,
-    /// Locked for as long as this lives; the system lets it go however the process ends.
+    /// A file that is locked for the lifetime of this value; the system releases the lock however the process ends.
     _lock: File,
 }
 
 impl Journal {
-    /// Reads what the same campaign finished earlier; nothing where there was none. A last line that was cut off is
-    /// left out: its run is measured again.
+    /// Reads the runs that the same campaign finished earlier, if any. A truncated last line is dropped, and its
+    /// run is measured again.
     ///
     /// # Errors
-    /// When the file cannot be read or written, a line is not what it should be, or another campaign wrote it.
+    /// When the file cannot be read or written, a line is invalid, or another campaign wrote it.
     pub fn open(path: &Path, campaign: &Campaign) -> Result<Self, JournalError> {
         let failed = |line, why: String| JournalError::Line { path: path.to_owned(), line, why };
         let lock = OpenOptions::new().create(true).append(true).open(path);
@@ -115,7 +116,7 @@ impl Journal {
         if whole < text.len() {
             let cut_off: Result<JournalEntry, _> = serde_json::from_str(&text[whole..]);
             match cut_off {
-                // Only the end of the line is missing.
+                // Only the line break is missing.
                 Ok(_) => text.push('\n'),
                 Err(_) => text.truncate(whole),
             }
@@ -145,13 +146,14 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The result of a run, where it is finished.
+    /// Returns the result of a run, if it is finished.
     #[must_use]
     pub fn find(&self, run: &ProfileRun) -> Option<&RunResult> {
         self.entries.iter().find(|entry| entry.run == *run).map(|entry| &entry.result)
     }
 
-    /// The shortest and the longest of the finished runs of models alone, in seconds; `None` where there are none.
+    /// Returns the shortest and the longest length of the finished runs of models alone, in seconds; `None` where
+    /// there are none.
     #[must_use]
     pub fn seconds(&self) -> Option<(f64, f64)> {
         let alone = self.entries.iter().filter(|entry| entry.run.members.len() == 1);
@@ -160,7 +162,7 @@ impl Journal {
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    /// Adds a finished run that was to be measured for `seconds`, also on the disk.
+    /// Appends a finished run with a requested length of `seconds`, and flushes it to disk.
     ///
     /// # Errors
     /// When it cannot be written.

@@ -1,4 +1,4 @@
-//! Runs that a file lists, such as `igniter design -o FILE`.
+//! Runs listed in a file, such as the output of `igniter design -o FILE`.
 
 use super::{ProfileRun, RunMember};
 use anyhow::{Context, anyhow, bail};
@@ -60,7 +60,7 @@ pub fn read_runs(path: &Path, base: &Profile) -> anyhow::Result<Vec<ProfileRun>>
     Ok(distinct)
 }
 
-/// A share in percent as allocation units of a GPU with so many of them, rounded, at least one.
+/// Converts a share in percent to allocation units of a GPU with `all` units, rounded, at least one.
 pub fn units(percent: f64, all: SmUnits) -> Option<SmUnits> {
     if !(percent > 0.0 && percent <= 100.0) {
         return None;

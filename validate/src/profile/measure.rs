@@ -1,4 +1,4 @@
-//! The servers of a session, and one run on them.
+//! Starts the servers of a session and measures runs on them.
 
 use super::failure::StartError;
 use super::noise::noise_cv;
@@ -24,55 +24,55 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// Until queues are full and clocks have settled, nothing counts.
+/// Time in which queues fill and clocks settle; nothing is counted until then.
 const SETTLING: Duration = Duration::from_millis(400);
-/// A run is prolonged until every member has finished so many full batches …
+/// A run is prolonged until every member has finished at least this many full batches …
 const LEAST_BATCHES: u64 = 4;
-/// … but not beyond so many times the length that was asked for.
+/// … but at most to this multiple of the requested length.
 const LONGEST: u32 = 4;
-/// How long the power without load is measured: the energy counter wants a second.
+/// Length of the measurement of the power without load: the energy counter needs a second.
 const IDLE: Duration = Duration::from_millis(1200);
-/// Into how many parts the length that was asked for is cut, of which the median counts.
+/// Number of parts into which the requested length is cut; results are medians over the parts.
 const PARTS: u32 = 10;
-/// In each part, counters are looked at up to so many times …
+/// Maximum number of reads of the counters in each part …
 const LOOKS_OF_PART: u32 = 10;
-/// … but not more often than this: an answer costs the server time.
+/// … and the minimum time between reads: each answer costs the server time.
 const LOOK_PERIOD: Duration = Duration::from_millis(50);
-/// How often GPUs are sampled.
+/// The sampling period of GPUs.
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
-/// Times of the batches of one member, of exactly its batch size: means of tenths of the run, of which the median.
+/// Times of the batches of one member at exactly its batch size: the median of the means of tenths of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MemberResult {
-    /// Bringing the inputs to the model, in ms.
+    /// Time to bring the inputs to the model, in ms.
     pub input_ms: f64,
-    /// Execution, in ms.
+    /// Execution time, in ms.
     pub infer_ms: f64,
-    /// Bringing the outputs back, in ms.
+    /// Time to bring the outputs back, in ms.
     pub output_ms: f64,
-    /// How many batches.
+    /// Number of batches.
     pub batches: u64,
-    /// The part of the time in which a batch was at its model, in percent: the rest is the server's and the
-    /// client's.
+    /// The part of the time in which a batch was at its model, in percent; the rest is spent by the server and the
+    /// client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_pct: Option<f64>,
     /// The standard deviation of the whole time between tenths of the run, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std_ms: Option<f64>,
-    /// How much the execution time of a batch varies: its coefficient of variation.
+    /// The coefficient of variation of the execution time of a batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise_cv: Option<f64>,
 }
 
 impl MemberResult {
-    /// The whole time of a batch, in ms.
+    /// Returns the whole time of a batch, in ms.
     #[must_use]
     pub fn latency_ms(&self) -> f64 {
         self.input_ms + self.infer_ms + self.output_ms
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
     /// One entry for each member.
@@ -81,7 +81,7 @@ pub struct RunResult {
     pub power_w: Option<f64>,
     /// The mean SM clock while kernels ran, in MHz; absent without a GPU.
     pub clock_mhz: Option<f64>,
-    /// All throttle bits that were set meanwhile; absent without a GPU.
+    /// All throttle bits that were set during the run; absent without a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<u64>,
     /// Power of the GPU with the servers on it but without load, in W; absent without a GPU.
@@ -92,29 +92,29 @@ pub struct RunResult {
     pub software: Vec<String>,
 }
 
-/// How servers of a session are started and loaded.
+/// Options for starting and loading the servers of a session.
 #[derive(Debug)]
 pub struct BenchOptions<'a> {
-    /// The profile to start from, as `--from` has it.
+    /// The profile to start from, as in `--from`.
     pub profile: &'a str,
     /// The predictor of emulated models.
     pub predictor: Option<&'a str>,
-    /// How servers are started.
+    /// The arguments for launching servers.
     pub launch: &'a LaunchArgs,
     /// The GPUs; only the first is used.
     pub devices: &'a [Device],
-    /// Whether tensors go through shared memory.
+    /// Whether tensors are passed through shared memory.
     pub shared_memory: bool,
-    /// Sizes of inputs that models leave open.
+    /// Sizes of input dimensions that models leave open.
     pub shapes: &'a Shapes,
-    /// Where the logs of servers that fail are kept, in a folder for each time.
+    /// The folder for the logs of servers that fail, with a subfolder for each failure.
     pub logs: &'a Path,
 }
 
-/// The servers of a session, ready.
+/// The started servers of a session.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    // In the order in which they end: connections, servers, files.
+    // Fields are dropped in this order: connections, servers, files.
     targets: Vec<WorkloadServers>,
     deployment: Deployment,
     _runtime: Runtime,
@@ -177,8 +177,8 @@ impl<'a> Bench<'a> {
         Ok(bench)
     }
 
-    /// A GPU with processes on it draws more than an empty one, whether they do anything or not: that is no model's
-    /// power.
+    /// Measures the power without load. A GPU with idle processes on it draws more than an empty one, and that
+    /// difference is not part of a model's power.
     fn idle_power(&self) -> anyhow::Result<Option<f64>> {
         let Some(sampler) = self.sampler()? else { return Ok(None) };
         signals::sleep(IDLE)?;
@@ -186,7 +186,7 @@ impl<'a> Bench<'a> {
         Ok(samples.first().and_then(|sample| sample.mean_power_w))
     }
 
-    /// The first batches of a server take many times longer.
+    /// Warms up the servers: their first batches take many times longer.
     fn warm_up(&self, servers: &[RunMember]) -> Result<(), StartError> {
         for (server, (target, member)) in self.targets.iter().zip(servers).enumerate() {
             let batch = member.batch.get();
@@ -205,7 +205,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Keeps the servers of a run busy with full batches, and reads what they counted for `duration`.
+    /// Keeps the servers of a run busy with full batches, and reads their counters for `duration`.
     ///
     /// # Errors
     /// When a server does not answer, or a signal asks to end.
@@ -229,7 +229,7 @@ impl<'a> Bench<'a> {
                 .collect();
             let measured = self.watch(&targets, run, duration);
             stop.store(true, Ordering::Relaxed);
-            // A server that does not even say what it counted will not answer either.
+            // A server that does not even report its statistics will not answer either.
             let hangs = || targets.iter().any(|target| target.statistics().is_err());
             gone.store(measured.is_err() && hangs(), Ordering::Relaxed);
             for load in loads {
@@ -254,7 +254,7 @@ impl<'a> Bench<'a> {
         Ok(result)
     }
 
-    /// Tells emulated models who their neighbours are now; returns power and clock of the emulated GPU.
+    /// Tells emulated models their current neighbours; returns power and clock of the emulated GPU.
     fn emulate(&self, run: &ProfileRun, positions: &[usize]) -> anyhow::Result<Option<(f64, f64)>> {
         if self.options.launch.models != "emulated" {
             return Ok(None);
@@ -335,32 +335,32 @@ impl<'a> Bench<'a> {
         Ok(Some(started))
     }
 
-    /// Where the files of the servers are.
+    /// Returns the folder with the files of the servers.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// Whether all servers still run.
+    /// Checks that all servers are still running.
     ///
     /// # Errors
-    /// When one does not.
+    /// When one is not.
     pub fn check(&mut self) -> anyhow::Result<()> {
         Ok(self.deployment.check()?)
     }
 
-    /// Whether all servers still run and answer, which may take seconds to find out.
+    /// Checks that all servers are still running and answering, which may take seconds.
     ///
     /// # Errors
-    /// When one does not.
+    /// When one is not.
     pub fn probe(&mut self) -> anyhow::Result<()> {
         Ok(self.deployment.probe()?)
     }
 
-    /// Ends the servers.
+    /// Stops the servers.
     ///
     /// # Errors
-    /// When one does not end.
+    /// When one does not stop.
     pub fn stop(self) -> anyhow::Result<()> {
         for target in self.targets {
             target.close(true);
@@ -397,7 +397,7 @@ fn keep_busy(
     Ok(())
 }
 
-/// What a server has counted so far.
+/// The counters of a server so far.
 struct ServerCounts {
     at: Instant,
     statistics: ServerStatistics,
@@ -412,8 +412,8 @@ impl ServerCounts {
     }
 }
 
-/// The batches of one size, from looks one after the other, `of_part` of them in each part of the run: of each stage
-/// the median of the parts, so that a hiccup of the machine does not count.
+/// Computes the times of the batches of one size from consecutive snapshots, `of_part` of them in each part of the
+/// run: for each stage the median over the parts, so that a hiccup of the machine does not count.
 fn result(looks: &[&ServerCounts], of_part: usize, batch: u32) -> Option<MemberResult> {
     let (first, last) = (looks.first()?, looks.last()?);
     let whole = last.statistics.since(&first.statistics);
@@ -445,7 +445,7 @@ fn result(looks: &[&ServerCounts], of_part: usize, batch: u32) -> Option<MemberR
         noise_cv: noise_cv(&executions),
     };
     if let Some([_, kernels, back]) = last.stages.since(&first.stages, batch) {
-        // What is left of Triton's execution is the way to the model: it belongs to bringing the inputs.
+        // The rest of Triton's execution time is the way to the model, which counts as bringing the inputs.
         let part = |ms: f64| (ms / mean[1]).clamp(0.0, 1.0) * infer_ms;
         let kernels = part(kernels);
         let back = part(back).min(infer_ms - kernels);
@@ -456,7 +456,7 @@ fn result(looks: &[&ServerCounts], of_part: usize, batch: u32) -> Option<MemberR
     Some(result)
 }
 
-/// The value below and above which half of the weight is.
+/// Returns the weighted median.
 fn median(mut values: Vec<(f64, u64)>) -> Option<f64> {
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     let half = values.iter().map(|(_, weight)| weight).sum::<u64>().div_ceil(2);

@@ -1,8 +1,8 @@
-//! Measures a profile: models alone and beside each other, closed loop, through the real server.
+//! Measures a profile: models alone and co-located, in a closed loop, through the real server.
 //!
-//! A [`ProfileRun`] is one co-location (or one model alone). Servers are started for a [`ProfileSession`] of runs, warmed up,
-//! and kept busy run by run. Each finished run is one line of a journal, so that an interrupted campaign goes on where
-//! it was. [`assemble()`] makes a profile folder of the journal.
+//! A [`ProfileRun`] is one co-location, or one model alone. Servers are started for a [`ProfileSession`] of runs,
+//! warmed up, and kept busy run by run. Each finished run adds one line to a journal, so that an interrupted campaign
+//! continues where it stopped. [`assemble()`] builds a profile folder from the journal.
 
 mod assemble;
 mod attempt;

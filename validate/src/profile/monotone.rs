@@ -1,11 +1,11 @@
-//! Noise of measured points against what must hold: a batch takes no longer with more SMs, and no less time with
-//! more requests.
+//! Removes the noise of measured points that violates monotonicity: a batch takes no longer with more SMs, and
+//! no less time with more requests.
 
 use igniter::profile::SoloPoint;
 use igniter::units::{Milliseconds, UnitError};
 
-/// Moves points that contradict each other as little as that rule needs; returns how many were moved, and the
-/// largest move in percent.
+/// Moves points that contradict each other by the least amount that makes them consistent; returns the number of
+/// points that moved, and the largest move in percent.
 ///
 /// Each time becomes the middle between the largest time that may not be above it and the smallest that may not
 /// be below it. Both grow as the rule says, hence so does their middle; a point that contradicts no other stays.
@@ -15,7 +15,7 @@ use igniter::units::{Milliseconds, UnitError};
 pub fn make_monotone(points: &mut [SoloPoint]) -> Result<(usize, f64), UnitError> {
     let (mut moved, mut largest_pct) = (0, 0.0_f64);
     let gpu = middles(points, |point| point.gpu.get());
-    // Where one point has no whole latency, none has.
+    // Where one point lacks the whole latency, all points do.
     let latency = middles(points, |point| point.latency.unwrap_or(point.gpu).get());
     for (i, point) in points.iter_mut().enumerate() {
         let change = (gpu[i] / point.gpu.get() - 1.0).abs() * 100.0;
@@ -32,7 +32,7 @@ pub fn make_monotone(points: &mut [SoloPoint]) -> Result<(usize, f64), UnitError
 }
 
 fn middles(points: &[SoloPoint], time: impl Fn(&SoloPoint) -> f64) -> Vec<f64> {
-    // Whether `a` may not take longer than `b`.
+    // Returns whether `a` must not take longer than `b`.
     let below = |a: &SoloPoint, b: &SoloPoint| a.batch <= b.batch && a.sm >= b.sm;
     let middle = |point: &SoloPoint| {
         let least = points.iter().filter(|other| below(other, point)).map(&time);

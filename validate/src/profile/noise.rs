@@ -1,16 +1,17 @@
-//! How much the time of a batch varies, from what a server counts.
+//! The variation of the time of a batch, computed from the counters of a server.
 
-/// So many differences tell something.
+/// Minimum number of differences for an estimate.
 const LEAST_DIFFERENCES: usize = 8;
-/// The median of |x| of a normal x is its standard deviation over this.
+/// The ratio of the standard deviation of a normal x to the median of |x|.
 const NORMAL: f64 = 1.4826;
 
-/// The coefficient of variation of the time of one batch, from stretches of a run: the mean time of the batches that
-/// ended in each, and how many there were.
+/// Returns the coefficient of variation of the time of one batch. Each stretch of a run has the mean time of the
+/// batches that ended in it, and their number.
 ///
 /// The difference between the means of n and m batches of equal spread σ has the spread σ √(1/n + 1/m). Only
-/// neighbouring stretches are compared, so a slow change of the clock is no noise, and of all the differences the
-/// median counts, so that a hiccup of the machine is none either. `None` where too few stretches have batches.
+/// neighbouring stretches are compared, so that a slow change of the clock does not count as noise. The median over
+/// all differences is used, so that a hiccup of the machine does not count either. `None` where too few stretches
+/// have batches.
 pub(super) fn noise_cv(stretches: &[(f64, u64)]) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "few batches")]
     let stretches: Vec<(f64, f64)> =
@@ -31,7 +32,7 @@ pub(super) fn noise_cv(stretches: &[(f64, u64)]) -> Option<f64> {
     cv.is_finite().then_some(cv)
 }
 
-/// The value in the middle; between two, their mean.
+/// Returns the middle value, or the mean of the two middle ones.
 pub(super) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -10,8 +10,8 @@ use igniter::units::SmUnits;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A scenario and a plan with one server for each member on one GPU. Together they may need more SMs than there
-/// are: those of one run do not.
+/// Returns a scenario and a plan with one server for each member on one GPU. Together the members may need more
+/// SMs than the GPU has; those of one run do not.
 pub(super) fn study_of(
     options: &BenchOptions<'_>,
     servers: &[RunMember],
@@ -27,7 +27,8 @@ pub(super) fn study_of(
         );
     }
     let scenario = Scenario::parse(&text, Path::new("profile.toml"))?;
-    // Real models and those of --emulate need no predictor, and a new GPU may not have what igniter's asks for.
+    // Real models and those of --emulate need no predictor, and the profile of a new GPU may lack the data for
+    // igniter's.
     let own_times = options.launch.models == "emulated" && options.launch.emulate.is_none();
     let needed = (!own_times).then(|| contention::NAME.to_owned());
     let predictor = options.predictor.map(str::to_owned).or(needed);

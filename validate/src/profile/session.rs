@@ -1,18 +1,18 @@
-//! Which servers serve which runs: starting them takes longer than a run.
+//! Groups runs by the servers that they need, because starting servers takes longer than a run.
 
 use super::{ProfileRun, RunMember};
 
 /// Servers that run at the same time, and the runs that they serve one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileSession {
-    /// One server for each.
+    /// The members, with one server for each.
     pub servers: Vec<RunMember>,
     /// The runs, each with the positions of its servers in the order of its members.
     pub runs: Vec<(ProfileRun, Vec<usize>)>,
 }
 
 impl ProfileSession {
-    /// Leaves out the servers of a model with a batch size, whatever their shares; returns the runs that needed one.
+    /// Removes the servers of a model with a batch size, whatever their shares; returns the runs that needed one.
     pub fn leave_out(&mut self, broken: &RunMember) -> Vec<ProfileRun> {
         let needs = |run: &ProfileRun| {
             run.members.iter().any(|m| m.model == broken.model && m.batch == broken.batch)
@@ -23,7 +23,7 @@ impl ProfileSession {
         left_out
     }
 
-    /// Leaves out servers that no run needs.
+    /// Removes servers that no run needs.
     pub fn trim(&mut self) {
         let runs: Vec<ProfileRun> = self.runs.drain(..).map(|(run, _)| run).collect();
         self.servers.clear();
@@ -35,8 +35,8 @@ impl ProfileSession {
     }
 }
 
-/// Puts runs into sessions, in their order: a session goes on for as long as no more than `most` servers are needed.
-/// Servers of other runs idle meanwhile. A repetition gets servers of its own, or it would repeat too little.
+/// Groups runs into sessions, in order: a session grows for as long as it needs no more than `most` servers. Servers
+/// of other runs idle meanwhile. A repetition gets servers of its own, since reused servers would repeat too little.
 #[must_use]
 pub fn sessions(runs: &[ProfileRun], most: usize) -> Vec<ProfileSession> {
     let mut all: Vec<ProfileSession> = Vec::new();
@@ -59,7 +59,7 @@ pub fn sessions(runs: &[ProfileRun], most: usize) -> Vec<ProfileSession> {
     all
 }
 
-/// The servers with those that a run needs beyond them, and the positions of all that it needs.
+/// Returns the servers with the additional ones that a run needs, and the positions of all servers that it needs.
 fn join(servers: &[RunMember], run: &ProfileRun) -> (Vec<RunMember>, Vec<usize>) {
     let mut servers = servers.to_vec();
     let mut positions: Vec<usize> = Vec::new();

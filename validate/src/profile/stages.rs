@@ -1,4 +1,5 @@
-//! How a model's execution divides into copies and kernels, as the model itself says (`python/igniter_instance.py`).
+//! How a model's execution divides into copies and kernels, as reported by the model itself
+//! (`python/igniter_instance.py`).
 
 use std::path::Path;
 
@@ -7,13 +8,14 @@ use std::path::Path;
 pub(super) struct StageSums(Vec<(u32, u64, f64, f64, f64)>);
 
 impl StageSums {
-    /// Reads the file of a model; nothing where it has not said anything yet.
+    /// Reads the file of a model; empty where the model has not reported anything yet.
     pub(super) fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         Self(serde_json::from_str(&text).unwrap_or_default())
     }
 
-    /// The mean of copies to the GPU, kernels, and copies back of batches of one size since an earlier look, in ms.
+    /// Returns the mean times of copies to the GPU, kernels, and copies back of batches of one size since an earlier
+    /// snapshot, in ms.
     pub(super) fn since(&self, before: &Self, batch: u32) -> Option<[f64; 3]> {
         let of = |stages: &Self| stages.0.iter().find(|entry| entry.0 == batch).copied();
         let (_, count, load, kernels, back) = of(self)?;

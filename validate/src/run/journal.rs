@@ -1,7 +1,7 @@
-//! The records of a run on disk as they come, so that no end of the program takes them along.
+//! Writes the records of a run to disk as they arrive, so that they survive any end of the program.
 //!
-//! They lie in the folder `partial` of the output folder, in the files of a finished run: `validate compare
-//! DIR/partial` reads them. The folder goes once the run itself is kept.
+//! They are stored in the folder `partial` of the output folder, in the same files as those of a finished
+//! run: `validate compare DIR/partial` reads them. The folder is removed once the run itself is kept.
 
 use crate::client::Answer;
 use crate::compare::{RunFolder, RunInfo};
@@ -16,15 +16,15 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-/// The name of the folder in the output folder.
+/// The name of the folder inside the output folder.
 pub const PARTIAL: &str = "partial";
 const LOCK: &str = ".lock";
 
-/// The records of a run that is going on.
+/// The records of a run in progress.
 #[derive(Debug)]
 pub struct RunJournal {
     folder: PathBuf,
-    /// Held for as long as the run lasts; the system lets it go however this process ends.
+    /// The lock, held for as long as the run lasts; the system releases it however this process ends.
     _lock: File,
     rows: Option<csv::Writer<BufWriter<File>>>,
     failed: Option<io::Error>,
@@ -32,8 +32,8 @@ pub struct RunJournal {
 }
 
 impl RunJournal {
-    /// Makes the folder in the output folder, which nobody else may use meanwhile. What a run that was killed left
-    /// there gets another name: `partial-1`, …
+    /// Creates the folder in the output folder and locks it for this run. The records of a run that was
+    /// killed are renamed to `partial-1`, …
     ///
     /// # Errors
     /// When another run uses the folder, or it cannot be written to.
@@ -44,7 +44,7 @@ impl RunJournal {
             fs::create_dir_all(&folder).with_context(failed)?;
             let path = folder.join(LOCK);
             let lock = match File::options().create(true).append(true).open(&path) {
-                // Somebody has just given it another name.
+                // Another process has just renamed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other.with_context(failed)?,
             };
@@ -74,13 +74,14 @@ impl RunJournal {
         }
     }
 
-    /// Where the records are.
+    /// Returns the folder of the records.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Writes all that a comparison needs beside the records, as far as it is known before the run.
+    /// Writes all files that a comparison needs besides the records, as far as their content is known before
+    /// the run.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -112,7 +113,8 @@ impl RunJournal {
         Ok(())
     }
 
-    /// Adds answers of one workload. What cannot be written is said once; the run goes on without.
+    /// Appends answers of one workload. A write error is reported once; the run continues without these
+    /// records.
     pub fn add(&mut self, workload: &WorkloadName, answers: &[(u8, Answer)], start: Nanoseconds) {
         let Some(rows) = self.rows.as_mut().filter(|_| !answers.is_empty()) else { return };
         let mut write = || {
@@ -132,13 +134,13 @@ impl RunJournal {
         }
     }
 
-    /// Whether all that was added is on the disk.
+    /// Returns whether everything that was added is on disk.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.failed.is_none() && self.rows.is_some()
     }
 
-    /// The run itself is kept: these records are not needed any more.
+    /// Removes these records, which are no longer needed because the run itself is kept.
     pub fn done(mut self) {
         self.kept = true;
     }
@@ -148,10 +150,10 @@ impl Drop for RunJournal {
     fn drop(&mut self) {
         let measured = self.rows.take().is_some() || self.failed.is_some();
         if self.kept || !measured {
-            // What cannot be removed is the name of a folder that the next run takes.
+            // If the folder cannot be removed, the next run renames it.
             let _ = fs::remove_dir_all(&self.folder);
             if let Some(output) = self.folder.parent() {
-                // Only where nothing is in it, and it was made for this run.
+                // Only if the folder is empty and was created for this run.
                 let _ = fs::remove_dir(output);
             }
         }

@@ -1,4 +1,4 @@
-//! What is kept of a run.
+//! Files that are kept of a run.
 
 use super::RunRecord;
 use crate::client::Tag;
@@ -13,20 +13,20 @@ use igniter::run::Study;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What the servers of one workload recorded, by their numbers.
+/// The traces that the servers of one workload recorded, by server number.
 pub type Traces = Vec<BTreeMap<Tag, Stamps>>;
 
-/// What was served.
+/// The plan or plans that were served.
 #[derive(Debug, Clone, Copy)]
 pub enum ServedRun<'a> {
     /// One plan.
     Plan(&'a Plan),
-    /// Plans that follow each other.
+    /// Consecutive plans.
     Plans(&'a PlansFile),
 }
 
 impl ServedRun<'_> {
-    /// The name of its file in the folder of a run.
+    /// Returns the name of the plan file in the folder of a run.
     #[must_use]
     pub const fn file(&self) -> &'static str {
         match self {
@@ -35,10 +35,10 @@ impl ServedRun<'_> {
         }
     }
 
-    /// What is in that file.
+    /// Returns the content of that file.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// When the plan cannot be written as JSON.
     pub fn json(&self, study: &Study) -> serde_json::Result<String> {
         let text = match self {
             Self::Plan(plan) => serde_json::to_string_pretty(&plan_json(plan, &study.kinds())),
@@ -48,7 +48,7 @@ impl ServedRun<'_> {
     }
 }
 
-/// Writes the files that a comparison starts from. `names` and `traces` are in the order of the record.
+/// Writes the files that a comparison needs. `names` and `traces` are in the order of the record.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -63,7 +63,7 @@ pub fn keep_run(
         dir.write(name, |file| file.write_all(text.as_bytes()))
     };
     text(dir, RunFolder::SCENARIO, study.scenario().to_toml())?;
-    // A run has one kind of GPU.
+    // All GPUs of a run are of one kind.
     let coefficients = study.shared_predictors()[0].source.file.to_json();
     text(dir, RunFolder::COEFFICIENTS, coefficients)?;
     dir.write(served.file(), |file| file.write_all(served.json(study)?.as_bytes()))?;
@@ -74,7 +74,7 @@ pub fn keep_run(
     dir.write(RunFolder::REQUESTS, |file| write_requests(&rows(names, record, traces), file))
 }
 
-/// Keeps the records where the output folder cannot take them: in the first of these folders that can.
+/// Keeps the records where the output folder cannot be written to: in the first of these folders that can.
 #[must_use]
 pub fn keep_elsewhere(
     folders: &[PathBuf],
@@ -87,7 +87,7 @@ pub fn keep_elsewhere(
         let mut file = std::io::BufWriter::new(file);
         write_requests(&rows(names, record, traces), &mut file).ok()?;
         std::io::Write::flush(&mut file).ok()?;
-        // The records are what matters; without the rest they can still be read.
+        // The records matter most; they can be read without the other files.
         let _ = describe(kept.path());
         Some(kept.keep())
     };
@@ -102,7 +102,7 @@ fn rows(names: &[WorkloadName], record: &RunRecord, traces: &[Traces]) -> Vec<Me
     rows
 }
 
-/// A warning for each GPU whose clock was lowered; `numbers` are the plan's GPUs by device.
+/// Returns a warning for each GPU whose clock was lowered; `numbers` are the plan's GPUs by device.
 #[must_use]
 pub fn throttled(samples: &[SampleSummary], numbers: &BTreeMap<u32, usize>) -> Vec<Warning> {
     let lowered = samples.iter().filter(|summary| summary.throttle & THROTTLED != 0);

@@ -1,8 +1,9 @@
-//! One measured run: servers that run already get the arrivals of a scenario.
+//! One measured run: sends the arrivals of a scenario to servers that are already running.
 //!
-//! Phases: warm-up (bursts of every batch size, one request after the other's answer), calibration (open
-//! loop, the scenario's arrivals with another seed: it tells what the host adds), and the measured run (open
-//! loop). Only the last one counts; the first two are recognised by the letter in their identifiers.
+//! Phases: warm-up (bursts of every batch size, each sent once the previous one is answered), calibration
+//! (open loop, the scenario's arrivals with another seed, to measure the overhead of the host), and the
+//! measured run (open loop). Only the last one counts; requests of the first two are recognised by the letter
+//! in their identifiers.
 
 mod follow;
 mod journal;
@@ -24,31 +25,31 @@ pub use target::{TargetOptions, WorkloadServers};
 use crate::client::Answer;
 use igniter::units::Nanoseconds;
 
-/// What was recorded of one workload.
+/// The recorded data of one workload.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Answers of the calibration, each with the number of its server.
+    /// Answers during calibration, each with the number of its server.
     pub calibration: Vec<(u8, Answer)>,
-    /// Answers of the measured run, one for each request that was sent: those that never came have
-    /// [`NO_ANSWER`](crate::measure::NO_ANSWER) in their place.
+    /// Answers during the measured run, one for each request that was sent. Requests without an answer are
+    /// recorded as [`NO_ANSWER`](crate::measure::NO_ANSWER).
     pub measured: Vec<(u8, Answer)>,
-    /// Requests that were to be sent in the measured run.
+    /// Number of requests scheduled for the measured run.
     pub planned: usize,
-    /// Requests that were sent.
+    /// Number of requests that were sent.
     pub sent: usize,
-    /// How many of them were never answered.
+    /// Number of sent requests that were never answered.
     pub unanswered: usize,
-    /// When standbys took over, since the start; one entry for each placement.
+    /// Times at which standbys took over, since the start; one entry for each placement.
     pub switched: Vec<Option<Nanoseconds>>,
 }
 
-/// What was recorded of a run.
+/// The recorded data of a run.
 #[derive(Debug, Default)]
 pub struct RunRecord {
-    /// When the measured run began.
+    /// Start of the measured run.
     pub start: Nanoseconds,
     /// One entry for each target.
     pub workloads: Vec<Recorded>,
-    /// Why it ended early.
+    /// The reason why the run ended early; `None` if it did not.
     pub ended_early: Option<String>,
 }

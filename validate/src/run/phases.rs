@@ -13,27 +13,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Between two phases, so that nothing of one reaches into the other.
+/// Pause between two phases, which keeps one from affecting the other.
 pub(super) const LEAD: Nanoseconds = Nanoseconds::new(300_000_000);
-/// When a workload's requests stay unanswered for so long, somebody looks whether its servers still live.
+/// If a workload's requests stay unanswered for this long, the run checks whether its servers are alive.
 const STALL: Nanoseconds = Nanoseconds::new(5_000_000_000);
 
 /// The load of one target.
 #[derive(Debug)]
 pub struct Load {
-    /// Where it goes.
+    /// The servers that get the load.
     pub target: WorkloadServers,
-    /// The arrivals of the calibration; none: it is left out.
+    /// The arrivals of the calibration; if empty, the calibration is skipped.
     pub calibration: Vec<Nanoseconds>,
     /// The arrivals of the measured run.
     pub measured: Vec<Nanoseconds>,
-    /// The SLO, by which a standby is called.
+    /// The SLO; exceeding it activates a standby.
     pub slo: Milliseconds,
-    /// Whether its queue policy lets the servers refuse requests.
+    /// Whether the queue policy allows the servers to refuse requests.
     pub may_refuse: bool,
 }
 
-/// What is wrong with a failed answer of the warm-up. Bursts may be longer than a queue is allowed to be.
+/// Returns the error of a failed answer during the warm-up. Refusals are no errors if `may_refuse`: bursts
+/// may be longer than the maximum queue length.
 pub(super) fn failure_of_warm_up(answer: &Answer, may_refuse: bool) -> Option<&str> {
     let error = answer.result.as_ref().err()?;
     // Unavailable: over HTTP, and over gRPC.
@@ -41,29 +42,30 @@ pub(super) fn failure_of_warm_up(answer: &Answer, may_refuse: bool) -> Option<&s
     (!may_refuse || !refused).then_some(error)
 }
 
-/// Takes the number of a load, its new answers, and the start of the load.
+/// A callback with the number of a load, its new answers, and the start of the load.
 pub(super) type KeepAnswers<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
 
-/// What a run calls while it lasts.
+/// Options and callbacks of a run.
 pub struct LoadOptions<'a> {
-    /// How often each batch size is sent in the warm-up.
+    /// Number of times each batch size is sent in the warm-up.
     pub warm_ups: usize,
-    /// Told what is about to happen.
+    /// Called with a description of the next step.
     pub progress: &'a dyn Fn(&str),
-    /// Looked at about twenty times a second: why the run has to end, if it has to.
+    /// Called about twenty times a second: returns the reason to end the run, if any.
     pub must_end: &'a mut dyn FnMut() -> Option<String>,
-    /// Called before the measured run; may take as long as it needs to ask servers.
+    /// Called before the measured run; may take as long as queries to servers need.
     pub prepares: &'a mut dyn FnMut(),
-    /// Called right before the measured run, with its start, which does not wait: it has to be quick.
+    /// Called right before the measured run, with the time of its start. It must be quick, since the start
+    /// does not wait for it.
     pub begins: &'a mut dyn FnMut(Nanoseconds) -> anyhow::Result<()>,
-    /// Called when a workload has had no answer for some seconds: why the run has to end, if it has to. May
-    /// take as long as it needs to ask the servers.
+    /// Called when a workload has had no answer for some seconds: returns the reason to end the run, if any.
+    /// May take as long as queries to the servers need.
     pub stalled: &'a mut dyn FnMut() -> Option<String>,
-    /// How long a window is at whose end standbys may take over.
+    /// The length of a window, after which standbys may take over.
     pub period: Nanoseconds,
-    /// How long answers are waited for after the last request was sent.
+    /// Maximum time to wait for answers after the last request was sent.
     pub drain: Nanoseconds,
-    /// Given the answers of the measured run as they come: the number of the load, its new answers, and the start.
+    /// Called with new answers of the measured run: the number of the load, its new answers, and the start.
     pub keeps: &'a mut KeepAnswers<'a>,
 }
 
@@ -73,10 +75,11 @@ impl std::fmt::Debug for LoadOptions<'_> {
     }
 }
 
-/// Warms up, calibrates and measures. What was recorded until the run had to end early is returned too.
+/// Runs warm-up, calibration and measurement. If the run has to end early, the data recorded so far is
+/// returned too.
 ///
 /// # Errors
-/// When servers do not even answer the warm-up, or the run has to end before it was measured.
+/// When servers do not even answer the warm-up, or the run has to end before the measurement.
 pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<RunRecord> {
     (options.progress)("warming up");
     warm_up(loads, options)?;
@@ -112,7 +115,8 @@ pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result
     Ok(record)
 }
 
-/// What stands for the requests of `times` that have no answer: they were sent, and belong into both arms.
+/// Returns placeholder answers for the requests of `times` that have none: they were sent, and count in both
+/// arms.
 pub(super) fn unanswered(
     answers: &[(u8, Answer)],
     times: &[Nanoseconds],
@@ -185,7 +189,7 @@ fn warm_up(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<()> 
     })
 }
 
-/// What came of a phase.
+/// The outcome of a phase.
 struct PhaseOutcome {
     start: Nanoseconds,
     sent: Vec<usize>,
@@ -272,7 +276,7 @@ fn phase(
         done.sent = sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))?;
         anyhow::Ok(())
     })?;
-    // Where the run ended early, the last answers may have come in between.
+    // Where the run ended early, further answers may have arrived meanwhile.
     for (i, load) in loads.iter().enumerate() {
         let before = done.answers[i].len();
         take(&load.target, &mut done.answers[i]);
@@ -283,16 +287,17 @@ fn phase(
     Ok(done)
 }
 
-/// Whether answers have been waited for long enough since all requests were sent. The run may have to end meanwhile.
+/// Returns whether the wait for answers since the last request was sent is over. The run may have to end
+/// meanwhile.
 pub(super) fn is_drained(since: Nanoseconds, ended_early: bool, drain: Nanoseconds) -> bool {
     let limit = if ended_early { LEAD } else { drain };
     clock::now() > since + limit
 }
 
-/// Finds out which workloads wait for answers and get none.
+/// Detects workloads that wait for answers and get none.
 pub(super) struct Stall {
     start: Nanoseconds,
-    /// For each workload: how many answers there were, and when one came last, or somebody looked.
+    /// For each workload: the number of answers, and the time of the last answer or check.
     seen: Vec<(usize, Nanoseconds)>,
 }
 
@@ -301,7 +306,8 @@ impl Stall {
         Self { start, seen: vec![(0, start); workloads] }
     }
 
-    /// Whether requests of a workload have been due for [`STALL`] since its last answer. Once in that time.
+    /// Returns whether requests of a workload have been due for [`STALL`] since its last answer. Reports it
+    /// at most once in that time.
     pub(super) fn found(
         &mut self,
         workload: usize,
@@ -310,7 +316,7 @@ impl Stall {
     ) -> bool {
         let now = clock::now();
         let (seen, last) = &mut self.seen[workload];
-        // Requests come in the order of their times, answers nearly so.
+        // Requests are in the order of their times, answers nearly so.
         let waits = times.get(answered).is_some_and(|&next| self.start + next + STALL < now);
         if answered > *seen {
             (*seen, *last) = (answered, now);
@@ -323,7 +329,7 @@ impl Stall {
     }
 }
 
-/// Takes the answers that are there.
+/// Collects the answers that have arrived.
 fn take(target: &WorkloadServers, answers: &mut Vec<(u8, Answer)>) {
     for server in target.servers() {
         let number = u8::try_from(server).unwrap_or(u8::MAX);

@@ -9,7 +9,7 @@ use igniter::run::Study;
 use igniter::stats::percentile;
 use igniter::units::{Milliseconds, Nanoseconds, SmUnits};
 
-/// The standby of each placement of a plan, where there are free SMs for one that is larger.
+/// Returns the standby of each placement of a plan, where enough SMs are free for a larger share.
 ///
 /// # Errors
 /// As [`LaunchArgs::specs`].
@@ -39,31 +39,31 @@ pub fn standby_specs(
     Ok(standbys)
 }
 
-/// The largest whole number of allocation units in a part of a GPU.
+/// Returns the largest whole number of allocation units in a part of a GPU.
 fn more_units(extra_pct: f64, units: u32) -> u32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     let whole = (extra_pct / 100.0 * f64::from(units) + 1e-9).floor() as u32;
     whole
 }
 
-/// Watches the latencies of one server in windows that follow each other, as the engine's controller does.
+/// Monitors the latencies of one server in consecutive windows, as the engine's controller does.
 #[derive(Debug)]
 pub(super) struct Watch {
     slo: Nanoseconds,
     period: Nanoseconds,
-    /// When the window ends.
+    /// End of the current window.
     end: Nanoseconds,
-    /// When answers came, with their latencies; none of an earlier window.
+    /// Arrival times of answers with their latencies; none from an earlier window.
     recent: Vec<(Nanoseconds, Nanoseconds)>,
 }
 
 impl Watch {
-    /// The first window begins at `start`.
+    /// Creates a watch whose first window begins at `start`.
     pub(super) fn new(slo: Milliseconds, period: Nanoseconds, start: Nanoseconds) -> Self {
         Self { slo: slo.to_nanoseconds(), period, end: start + period, recent: Vec::new() }
     }
 
-    /// Takes new answers; says whether the P99 of a window that has ended by `now` exceeds the SLO.
+    /// Adds new answers; returns whether the P99 of a window that has ended by `now` exceeds the SLO.
     pub(super) fn should_switch<'a>(
         &mut self,
         answers: impl Iterator<Item = &'a Answer>,

@@ -1,4 +1,4 @@
-//! A workload's servers, with what is sent to them.
+//! The servers of a workload, and the requests for them.
 
 use crate::client::{
     self, Answer, HttpOptions, InferClient, ModelInfo, RequestTemplate, ServerClient, ServerPool,
@@ -17,21 +17,21 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 
-/// How requests are sent to a workload.
+/// Options for sending requests to a workload.
 #[derive(Debug, Clone, Default)]
 pub struct TargetOptions {
-    /// Connections opened before the load.
+    /// Options of the connections.
     pub http: HttpOptions,
-    /// A file of inputs in perf_analyzer's format; `None`: random ones.
+    /// An input file in perf_analyzer's format; `None`: random inputs.
     pub input: Option<PathBuf>,
     /// Whether inputs and outputs are in shared memory.
     pub shared_memory: bool,
     /// The seed of random inputs.
     pub seed: u64,
-    /// Sizes that models leave open; `None`: emulated models, of which each size is as good.
+    /// Dimensions that models leave open; `None`: for emulated models, where any size will do.
     pub shapes: Option<Shapes>,
-    /// Which of the workload's placements takes which request, by the request's number; beyond the end, and
-    /// where there is one alone, the first.
+    /// The placement that takes each request, by request number; the first placement beyond the end, and
+    /// where it is the only one.
     pub turns: Vec<u8>,
 }
 
@@ -48,8 +48,8 @@ struct TargetServer {
 
 /// The servers of a workload: one for each of its placements, and standbys where there are any.
 ///
-/// They are numbered: of n placements, 0 to n − 1 are the servers of the plan in its order, and n + i is the
-/// standby of i.
+/// Servers are numbered: with n placements, 0 to n − 1 are the servers of the plan in its order, and n + i is
+/// the standby of i.
 #[derive(Debug)]
 pub struct WorkloadServers {
     workload: WorkloadName,
@@ -92,19 +92,19 @@ impl WorkloadServers {
         Ok(Self { workload, replicas, turns: options.turns.clone() })
     }
 
-    /// Whom it serves.
+    /// Returns the workload that the servers serve.
     #[must_use]
     pub fn workload(&self) -> &WorkloadName {
         &self.workload
     }
 
-    /// How many placements there are.
+    /// Returns the number of placements.
     #[must_use]
     pub fn replicas(&self) -> usize {
         self.replicas.len()
     }
 
-    /// The numbers of the servers that there are.
+    /// Returns the numbers of the existing servers.
     pub fn servers(&self) -> impl Iterator<Item = usize> {
         (0..2 * self.replicas.len()).filter(|&server| self.member(server).is_some())
     }
@@ -120,50 +120,51 @@ impl WorkloadServers {
         self.servers().filter_map(|server| self.member(server))
     }
 
-    /// One of its servers.
+    /// Returns the endpoint of one server.
     ///
     /// # Panics
-    /// When there is none of this number; so do [`WorkloadServers::client`] and [`WorkloadServers::answers`].
+    /// When there is no server of this number, as do [`WorkloadServers::client`] and
+    /// [`WorkloadServers::answers`].
     #[must_use]
     pub fn endpoint(&self, server: usize) -> &Endpoint {
         &self.member(server).expect("a server of this number").endpoint
     }
 
-    /// The client of one server.
+    /// Returns the client of one server.
     #[must_use]
     pub fn client(&self, server: usize) -> &dyn InferClient {
         self.member(server).expect("a server of this number").client.as_ref()
     }
 
-    /// The answers of one server, for one thread at a time.
+    /// Returns the answers of one server, for one thread at a time.
     pub fn answers(&self, server: usize) -> MutexGuard<'_, Receiver<Answer>> {
         let answers = &self.member(server).expect("a server of this number").answers;
-        // A channel is whole whoever panicked while holding it.
+        // A channel stays consistent even if a thread panicked while holding it.
         answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which placement takes the request of this number.
+    /// Returns the placement that takes the request of this number.
     #[must_use]
     pub fn turn(&self, request: u32) -> usize {
         self.turns.get(request as usize).copied().map_or(0, usize::from)
     }
 
-    /// From now on the requests of a placement go to its standby.
+    /// Directs all further requests of a placement to its standby.
     pub fn switch(&self, replica: usize) {
         self.replicas[replica].switched.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a placement has a standby that could take over.
+    /// Returns whether a placement has a standby that could take over.
     #[must_use]
     pub fn can_switch(&self, replica: usize) -> bool {
         let TargetReplica { standby, switched, .. } = &self.replicas[replica];
         standby.is_some() && !switched.load(Ordering::Relaxed)
     }
 
-    /// What each of its servers has counted, in their order.
+    /// Returns the statistics of each server, in order.
     ///
     /// # Errors
-    /// When one does not answer.
+    /// When a server does not answer.
     pub fn statistics(&self) -> anyhow::Result<Vec<ServerStatistics>> {
         let read = |member: &TargetServer| {
             let answer = member.server.statistics(&member.model)?;
@@ -172,32 +173,33 @@ impl WorkloadServers {
         self.members().map(read).collect()
     }
 
-    /// Connections opened so far.
+    /// Returns the number of connections opened so far.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.members().map(|member| member.client.connections()).sum()
     }
 
-    /// The most connections that may be open.
+    /// Returns the maximum number of open connections.
     #[must_use]
     pub fn most_connections(&self) -> u32 {
         self.members().map(|member| member.client.most_connections()).sum()
     }
 
-    /// The first server's name and version.
+    /// Returns the name and version of the first server.
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
         let answer = self.replicas.first()?.active.server.metadata().ok()?;
         Some(format!("{} {}", answer["name"].as_str()?, answer["version"].as_str()?))
     }
 
-    /// Ends connections, and lets the servers forget shared memory, unless they may not answer any more.
+    /// Closes the connections and unregisters shared memory; skips the latter where the servers may no longer
+    /// answer.
     pub fn close(self, servers_answer: bool) {
         let all = self.replicas.into_iter().flat_map(|r| [Some(r.active), r.standby]);
         for member in all.flatten() {
             member.client.close();
             if let Some(memory) = member.memory.filter(|_| servers_answer) {
-                // A server that is gone has forgotten it.
+                // A server that has ended holds no registration any more.
                 let _ = memory.unregister();
             }
         }
@@ -227,7 +229,7 @@ impl TargetServer {
         let server = ServerClient::with(&endpoint.url, endpoint.access.clone());
         let mut model = server.model(&endpoint.served_as)?;
         if !endpoint.batched {
-            // Here every tensor has one; requests are sent without it.
+            // Give every tensor a batch dimension here; requests are sent without it.
             let tensors = model.inputs.iter_mut().chain(&mut model.outputs);
             tensors.for_each(|tensor| tensor.shape.insert(0, 1));
         }
@@ -253,7 +255,7 @@ impl TargetServer {
             (Some(memory), templates)
         } else {
             let mut templates = Vec::new();
-            // That the address is none would have shown before.
+            // An invalid address would have been reported earlier.
             let mut add = |s: InputSample| {
                 let s = sent(s);
                 templates.extend(RequestTemplate::inline(&server, &model, &s.tensors, &s.shapes));

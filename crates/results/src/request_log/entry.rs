@@ -1,15 +1,15 @@
-//! What became of a request, and its form in a temporary file.
+//! The outcome of a request, and its binary form in a temporary file.
 
 use igniter_model::domain::{FailedRequest, Failure, GpuId, RequestRecord, WorkloadId};
 use igniter_model::units::Nanoseconds;
 
-/// The length of an entry in a temporary file.
+/// Length of an entry in a temporary file, in bytes.
 pub(super) const RAW: usize = 10 * 8;
 
-/// Why requests fail, in the order of their codes; 0 is the code of a completed request.
+/// Reasons for failures, in the order of their codes; code 0 is a completed request.
 const FAILURES: [Failure; 3] = [Failure::Rejected, Failure::TimedOut, Failure::Lost];
 
-/// A request of the log.
+/// A request in the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LogEntry {
     Completed(RequestRecord),
@@ -38,7 +38,7 @@ impl LogEntry {
         }
     }
 
-    /// When it was completed or failed.
+    /// Returns the time at which the request was completed or failed.
     pub(super) fn end(&self) -> Nanoseconds {
         match self {
             Self::Completed(record) => record.done,
@@ -50,7 +50,7 @@ impl LogEntry {
         self.end() - self.arrival()
     }
 
-    /// Its record, if it was completed.
+    /// Returns the record if the request was completed.
     pub(super) fn record(&self) -> Option<&RequestRecord> {
         match self {
             Self::Completed(record) => Some(record),

@@ -1,8 +1,8 @@
-//! A scenario before it is checked: files laid over each other, and single values set.
+//! A scenario before it is checked: files merged on top of each other, and single values set.
 //!
 //! `extends` names the file that a scenario builds upon (or several, of which later ones win). Tables are merged key by
-//! key, workloads by their names, all other values replace those below. A sweep then sets values by
-//! dotted paths and checks the outcome.
+//! key and workloads by name; every other value replaces the one below it. A sweep then sets values by dotted paths and
+//! checks the result.
 
 mod node;
 mod path;
@@ -22,16 +22,16 @@ const EXTENDS: KeyRule<'_> = KeyRule {
     allowed: "the path of a scenario file, relative to this one, or an array of 1 to 64 such paths",
     fix: "write for example extends = \"paper-12.toml\"",
 };
-/// How many files may build upon each other.
+/// Maximum depth of files that extend each other.
 const DEEPEST: usize = 16;
-/// How many files one may name.
+/// Maximum number of files in one `extends`.
 const WIDEST: usize = 64;
-/// How many files there may be in all.
+/// Maximum number of files in total.
 const MOST_FILES: usize = 1000;
-/// How many tables a `[[list]]` may have once all files are laid over each other.
+/// Maximum number of tables in a `[[list]]` after all files are merged.
 const LONGEST_LIST: usize = 100_000;
 
-/// A scenario that can still be changed.
+/// A scenario that can still be changed before it is checked.
 ///
 /// ```
 /// use igniter_scenario::Document;
@@ -50,19 +50,19 @@ const LONGEST_LIST: usize = 100_000;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// The files, the one that was asked for first.
+    /// The files that were read, with the requested one first.
     files: Vec<PathBuf>,
-    /// The text of that file, as long as nothing else is to be minded.
+    /// The text of the requested file, as long as it extends nothing and no value was set.
     alone: Option<String>,
     entries: Entries,
-    /// Where relative paths in values that are set start.
+    /// Folder where relative paths in set values start.
     set_from: PathBuf,
 }
 
 impl Document {
-    /// Reads a scenario file with all that it extends. Only what keeps them from being laid over each
-    /// other is checked here. A name such as `paper-12`, where no such file is, means the scenario of that name which the
-    /// program carries ([`super::shipped_scenarios`]).
+    /// Reads a scenario file with all files that it extends. Only problems that prevent merging are checked here. If no
+    /// file exists at a name such as `paper-12`, the bundled scenario of that name is read
+    /// ([`super::shipped_scenarios`]).
     ///
     /// # Errors
     /// When a file cannot be read as TOML text, or extends itself.
@@ -70,10 +70,10 @@ impl Document {
         Self::load_from(Path::new(""), path)
     }
 
-    /// As [`Document::load`], with a path relative to a folder.
+    /// Like [`Document::load`], with a path relative to a folder.
     ///
     /// # Errors
-    /// As there.
+    /// Same as [`Document::load`].
     pub fn load_from(folder: &Path, path: &Path) -> Result<Self, ScenarioError> {
         let mut reading = DocumentReading::default();
         let (entries, text) = reading.read(&shipped::find(folder, path))?;
@@ -82,11 +82,11 @@ impl Document {
         Ok(Self { files, alone, entries, set_from: PathBuf::new() })
     }
 
-    /// The scenario of a text, as [`Document::load`] reads one of a file: `file` names it in messages, gives its default
-    /// name, and relative paths start at its folder.
+    /// Reads a scenario from a text, as [`Document::load`] does from a file. `file` names it in messages and gives its
+    /// default name; relative paths start at its folder.
     ///
     /// # Errors
-    /// When it is not TOML, or what it extends cannot be read.
+    /// When the text is not TOML, or a file that it extends cannot be read.
     pub fn of_text(text: &str, file: &Path) -> Result<Self, ScenarioError> {
         let mut reading = DocumentReading::default();
         let (entries, text) = reading.read_text(file, text.to_owned())?;
@@ -95,8 +95,8 @@ impl Document {
         Ok(Self { files, alone, entries, set_from: PathBuf::new() })
     }
 
-    /// The whole of it as the text of one file that extends nothing, with every path as seen from `folder`: with that of
-    /// the process, a text that means the same wherever it is read.
+    /// Returns the merged document as the text of one file that extends nothing. Every path is prefixed with `folder`;
+    /// with the working directory of the process, the text means the same wherever it is read.
     #[must_use]
     pub fn to_toml(&self, folder: &Path) -> String {
         let mut entries = self.entries.clone();
@@ -104,30 +104,29 @@ impl Document {
         to_text(&entries)
     }
 
-    /// The files that it was read from, the one that was asked for first.
+    /// Returns the files that were read, with the requested one first.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// The same, where relative paths in values that are set start at a folder: that of the file which sets them.
+    /// Makes relative paths in set values start at `folder`, which is the folder of the file that sets them.
     #[must_use]
     pub fn set_from(mut self, folder: &Path) -> Self {
         folder.clone_into(&mut self.set_from);
         self
     }
 
-    /// Sets one value, in place of any that is there. Whether the value is allowed is only checked by
-    /// [`Document::scenario`].
+    /// Sets one value and replaces any earlier one. Only [`Document::scenario`] checks whether the value is allowed.
     ///
-    /// The path names the key with all tables around it: `seed`, `rate_scale`,
-    /// `engine.interference`, `batching.max_queue_delay_ms`. A workload is named: `workload.W1.rate_rps`, or
-    /// `workload.*.rate_rps` for all; so is a GPU: `gpu.v100.price_per_hour`, or
-    /// `gpu.price_per_hour` for all. `arrival` and keys of it, such as `arrival.cv`, mean the arrivals of all
-    /// workloads. Setting one of `slo_ms` and `slo_x_solo` removes the other.
+    /// The path names the key with all tables around it: `seed`, `rate_scale`, `engine.interference`,
+    /// `batching.max_queue_delay_ms`. A workload is addressed by name, `workload.W1.rate_rps`, or with
+    /// `workload.*.rate_rps` for all; a GPU likewise, `gpu.v100.price_per_hour`, or `gpu.price_per_hour` for all.
+    /// `arrival` and its keys, such as `arrival.cv`, stand for the arrivals of all workloads. Setting one of `slo_ms`
+    /// and `slo_x_solo` removes the other.
     ///
     /// # Errors
-    /// When the path leads nowhere.
+    /// When the path does not lead to a key.
     pub fn set(&mut self, path: &str, value: impl Into<toml::Value>) -> Result<(), ScenarioError> {
         let parts = path::parts(path).ok_or_else(|| {
             self.no_field(
@@ -161,18 +160,18 @@ impl Document {
         Ok(())
     }
 
-    /// Checks it.
+    /// Checks the document and returns the scenario.
     ///
     /// # Errors
-    /// With everything that is wrong; each problem names the file and line where the value comes from.
+    /// With every problem; each names the file and line that its value comes from.
     pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
         self.checked(None)
     }
 
-    /// As [`Document::scenario`], and with every GPU kind and model that is not known.
+    /// Like [`Document::scenario`], and also reports every GPU kind and model that the catalogue does not know.
     ///
     /// # Errors
-    /// As those.
+    /// Same as [`Document::scenario`], plus unknown GPU kinds and models.
     pub fn scenario_for(&self, catalogue: &dyn Catalogue) -> Result<Scenario, ScenarioError> {
         self.checked(Some(catalogue))
     }
@@ -190,7 +189,7 @@ impl Document {
         }
         let text = to_text(&self.entries);
         let problems = Problems::of_document(&text, &self.files, origins(&self.entries));
-        // Paths start at the folder of the file that they were written in, and are resolved already.
+        // Paths were already resolved against the folder of the file that they were written in.
         Scenario::checked(problems, &text, (file, Path::new("")), (&RealDisk, catalogue))
     }
 
@@ -234,7 +233,8 @@ impl Document {
         Err(self.no_field(path, &what, &format!("{}, or * for all", known.join(", "))))
     }
 
-    /// Sets (a key of) the arrivals of all workloads: of the default, and of each workload that has its own.
+    /// Sets the arrivals of all workloads, or one key of them: in the default and in each workload with its own
+    /// arrivals.
     fn set_arrivals(
         &mut self,
         keys: &[&str],
@@ -256,7 +256,7 @@ impl Document {
             let Some(own) = workload.get_mut("arrival").and_then(DocumentNode::table_mut) else {
                 continue;
             };
-            // Where some workloads are, say, gamma and others constant, `arrival.cv` is of the former.
+            // With a mix of, say, gamma and constant arrivals, `arrival.cv` applies only to those with that key.
             if own.contains_key(keys[0]) {
                 found = true;
                 if let Err(at) = set_in(own, keys, value) {
@@ -282,8 +282,8 @@ impl Document {
         ))
     }
 
-    /// The names of the workloads whose arrivals [`Document::set`] changes for a path such as `arrival.cv`; `None` for every
-    /// other path, and where all workloads have the arrivals of the scenario.
+    /// Returns the names of the workloads whose arrivals [`Document::set`] changes for a path such as `arrival.cv`.
+    /// `None` for every other path, and where all workloads have the arrivals of the scenario.
     #[must_use]
     pub fn arrivals_reached(&self, path: &str) -> Option<Vec<String>> {
         let parts = path::parts(path)?;
@@ -331,7 +331,7 @@ impl Document {
     }
 }
 
-/// Sets a value in tables, which are made where they are missing; else names what is no table.
+/// Sets a value in nested tables and creates missing ones. The error names the key that is not a table.
 fn set_in(table: &mut Entries, keys: &[&str], value: &DocumentNode) -> Result<(), String> {
     match keys {
         [] => Ok(()),
@@ -351,25 +351,25 @@ fn set_in(table: &mut Entries, keys: &[&str], value: &DocumentNode) -> Result<()
     }
 }
 
-/// The files of a document while they are read, each of them once.
+/// The state of reading a document; each file is read once.
 #[derive(Debug, Default)]
 struct DocumentReading {
-    /// In the order in which they were met.
+    /// Files in the order in which they were first read.
     files: Vec<PathBuf>,
-    /// Those that lead to the present one.
+    /// Files on the chain of `extends` that leads to the present one.
     above: Vec<PathBuf>,
-    /// What files that are extended amount to, with all that they extend in turn.
+    /// Merged entries of extended files, including everything that those extend.
     known: BTreeMap<PathBuf, Entries>,
 }
 
 impl DocumentReading {
-    /// Reads a file over all that it extends.
+    /// Reads a file and merges it over everything that it extends.
     fn read(&mut self, path: &Path) -> Result<(Entries, String), ScenarioError> {
         let text = source::read_text(path)?;
         self.read_text(path, text)
     }
 
-    /// The same of a file's text.
+    /// Does the same as [`Self::read`] for a text that was already read.
     fn read_text(&mut self, path: &Path, text: String) -> Result<(Entries, String), ScenarioError> {
         let mut problems = Problems::new(&text);
         let (document, errors) = DeTable::parse_recoverable(&text);
@@ -395,7 +395,7 @@ impl DocumentReading {
             problems.add(&place, format!("given {given}"), EXTENDS);
             return Err(invalid(problems));
         };
-        // The same file by another name is the same file.
+        // Canonical paths detect the same file under another name.
         self.above.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
         let mut below = Entries::new();
         for base in bases {
@@ -415,7 +415,7 @@ impl DocumentReading {
                 Some(known) => known.clone(),
                 None => {
                     let (mut entries, _) = self.read(&base)?;
-                    // Its own name is that of another scenario.
+                    // The name of an extended file belongs to that other scenario.
                     entries.remove("name");
                     self.known.insert(canonical, entries.clone());
                     entries

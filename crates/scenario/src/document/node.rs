@@ -1,4 +1,4 @@
-//! Scenario text as a tree that can be laid over another one and changed.
+//! Scenario text as a tree that can be merged over another one and changed.
 
 use super::super::reader::{ValueOrigin, line_of, line_starts};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +16,7 @@ pub(super) struct DocumentNode {
 /// The value of a key.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
-    /// A number, text, boolean or date, as it was written: no digit of it changes on the way.
+    /// A number, text, boolean or date in its original spelling, so that no digit changes.
     Leaf(String),
     Array(Vec<DocumentNode>),
     Table(Entries),
@@ -25,7 +25,7 @@ pub(super) enum Content {
 /// A table, in the order of its keys.
 pub(super) type Entries = BTreeMap<String, DocumentNode>;
 
-/// One file of a document, to say where its values were written.
+/// One file of a document; records where its values were written.
 #[derive(Debug)]
 pub(super) struct Layer<'t> {
     text: &'t str,
@@ -34,7 +34,7 @@ pub(super) struct Layer<'t> {
 }
 
 impl<'t> Layer<'t> {
-    /// The text of the file that has this position among the files of the document.
+    /// Creates the layer for a file's text; `file` is its position among the files of the document.
     pub(super) fn new(text: &'t str, file: usize) -> Self {
         Self { text, file, line_starts: line_starts(text) }
     }
@@ -43,7 +43,7 @@ impl<'t> Layer<'t> {
         ValueOrigin::File { file: self.file, line: line_of(&self.line_starts, offset) }
     }
 
-    /// The entries of a table of this file.
+    /// Returns the entries of a table of this file.
     pub(super) fn entries(&self, table: &DeTable<'_>) -> Entries {
         table.iter().map(|(key, value)| (key.get_ref().to_string(), self.node(value))).collect()
     }
@@ -61,7 +61,7 @@ impl<'t> Layer<'t> {
 }
 
 impl DocumentNode {
-    /// A value that no file holds, for a key; relative paths in it start at `folder`.
+    /// Creates the node of a value that comes from no file. Relative paths in it start at `folder`.
     pub(super) fn set(key: &str, value: &toml::Value, folder: &Path) -> Self {
         let mut node = Self::of(value);
         resolve(key, &mut node, folder);
@@ -79,7 +79,7 @@ impl DocumentNode {
         Self { content, origin: ValueOrigin::Set }
     }
 
-    /// The value as a string.
+    /// Returns the value if it is a string.
     pub(super) fn text(&self) -> Option<String> {
         let Content::Leaf(source) = &self.content else { return None };
         DeValue::parse(source).ok()?.get_ref().as_str().map(ToOwned::to_owned)
@@ -97,7 +97,7 @@ impl DocumentNode {
         if let Content::Array(array) = &mut self.content { Some(array) } else { None }
     }
 
-    /// The value on one line of TOML.
+    /// Writes the value on one line of TOML.
     fn write(&self, out: &mut String) {
         match &self.content {
             Content::Leaf(source) => out.push_str(source),
@@ -121,7 +121,7 @@ impl DocumentNode {
         }
     }
 
-    /// Notes the origin of everything in it.
+    /// Records the origin of this node and of everything below it.
     fn note(&self, key: String, origins: &mut BTreeMap<String, ValueOrigin>) {
         match &self.content {
             Content::Leaf(_) => {}
@@ -140,13 +140,13 @@ impl DocumentNode {
     }
 }
 
-/// A string of JSON is one of TOML too, and never goes over two lines, which a key must not.
+/// Writes a key. JSON strings are valid TOML strings, and always fit on one line, as keys must.
 fn write_key(key: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(key).to_string());
     out.push_str(" = ");
 }
 
-/// The table as TOML, a line for each key.
+/// Writes the table as TOML, with one line per key.
 pub(super) fn to_text(entries: &Entries) -> String {
     let mut out = String::new();
     for (key, node) in entries {
@@ -157,7 +157,7 @@ pub(super) fn to_text(entries: &Entries) -> String {
     out
 }
 
-/// The origin of every key path.
+/// Returns the origin of every key path.
 pub(super) fn origins(entries: &Entries) -> BTreeMap<String, ValueOrigin> {
     let mut origins = BTreeMap::new();
     for (key, node) in entries {
@@ -180,14 +180,14 @@ pub(super) fn make_way(table: &mut Entries, key: &str) {
     }
 }
 
-/// Lays a table over another: tables are merged key by key, workloads by their names (new ones come
-/// after the others), and every other value replaces the one below it.
+/// Merges a table over another: tables are merged key by key, workloads by name (new ones are appended), and every
+/// other value replaces the one below it.
 pub(super) fn overlay(base: &mut Entries, over: Entries) {
     over.keys().for_each(|key| make_way(base, key));
     for (key, node) in over {
         match base.get_mut(&key) {
             Some(below) if key == "workload" => overlay_workloads(below, node),
-            // Another process has other keys: of the old arrivals nothing stays.
+            // Another arrival process has other keys, so nothing of the old arrivals is kept.
             Some(below) if key != "arrival" => below.overlay(node),
             _ => {
                 base.insert(key, node);
@@ -212,7 +212,7 @@ fn overlay_workloads(below: &mut DocumentNode, over: DocumentNode) {
         *below = over;
         return;
     };
-    // A workload of the base is overridden at most once: a name that comes twice stays a mistake.
+    // Each workload of the base is overridden at most once, so that duplicate names are still reported.
     let mut untouched: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
     for (index, node) in list.iter().enumerate() {
         if let Some(name) = name(node) {
@@ -228,19 +228,19 @@ fn overlay_workloads(below: &mut DocumentNode, over: DocumentNode) {
     }
 }
 
-/// The name of a workload.
+/// Returns the name of a workload.
 fn name(workload: &DocumentNode) -> Option<String> {
     workload.table()?.get("name")?.text()
 }
 
-/// Makes the relative paths of a file start at `folder`, so that they still lead there from elsewhere.
+/// Prefixes the relative paths of a file with `folder`, so that they stay valid from elsewhere.
 pub(super) fn resolve_paths(entries: &mut Entries, folder: &Path) {
     for (key, node) in entries {
         resolve(key, node, folder);
     }
 }
 
-/// The same for one key.
+/// Does the same as [`resolve_paths`] for one key.
 fn resolve(key: &str, node: &mut DocumentNode, folder: &Path) {
     let path = node.text().filter(|text| key == "path" || key == "kind" && text.contains('/'));
     if let Some(path) = path {

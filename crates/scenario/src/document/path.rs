@@ -1,6 +1,6 @@
 //! Dotted paths in a scenario.
 
-/// The parts of a dotted path: `workload.W1.rate_rps`, `workload."a.b".slo_ms`, `gpu[0].kind`.
+/// Splits a dotted path into its parts: `workload.W1.rate_rps`, `workload."a.b".slo_ms`, `gpu[0].kind`.
 ///
 /// `None` for a path with an empty part or an open quote.
 pub(super) fn parts(path: &str) -> Option<Vec<String>> {
@@ -22,7 +22,7 @@ pub(super) fn parts(path: &str) -> Option<Vec<String>> {
             letter if quoted => part.push(letter),
             '.' => end(&mut part, &mut was_quoted)?,
             '[' => end(&mut part, &mut was_quoted)?,
-            // What follows must be the next part, or nothing.
+            // Only the next part, or the end, may follow.
             ']' => match letters.peek() {
                 None | Some('.' | '[') => {}
                 Some(_) => return None,

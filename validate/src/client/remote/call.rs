@@ -1,4 +1,4 @@
-//! A gRPC call that has one question and one answer, over HTTP/2.
+//! A unary gRPC call over HTTP/2.
 
 use super::Sealed;
 use crate::client::access::Access;
@@ -13,14 +13,14 @@ use std::future::poll_fn;
 use std::io;
 use tokio::net::TcpStream;
 
-/// The service of KServe and Triton.
+/// The name of the service of KServe and Triton.
 const SERVICE: &str = "inference.GRPCInferenceService";
-/// The largest answer that is read: what Triton itself sends at most.
+/// The maximum size of an answer: the most that Triton itself sends.
 const LARGEST: usize = 0x7fff_ffff;
-/// How much a server may send before it is read, for a call and for all of a connection.
+/// The flow-control window of a call, in bytes; that of a whole connection is four times as large.
 const WINDOW: u32 = 4 << 20;
 
-/// A connection to a server, and what drives it.
+/// A connection to a server, and the future that drives it.
 pub(super) type OpenedConnection = (SendRequest<Bytes>, Connection<Box<dyn Sealed>, Bytes>);
 
 /// Connects to a server.
@@ -38,16 +38,16 @@ pub(super) async fn open(address: &Address, access: &Access) -> io::Result<Opene
     builder.handshake(stream).await.map_err(io::Error::other)
 }
 
-/// When what happened to a call.
+/// The times of the stages of a call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallStages {
-    /// When it was given away: right before its first byte.
+    /// The time right before the first byte was handed over.
     pub(super) sent: Nanoseconds,
-    /// When its last byte was given away.
+    /// The time when the last byte was handed over.
     pub(super) written: Nanoseconds,
-    /// When the answer began.
+    /// The time when the answer began.
     pub(super) first_byte: Nanoseconds,
-    /// Whether it had to wait for others: the server takes no more at once.
+    /// Whether the call had to wait for others because the server accepts no more concurrent ones.
     pub(super) waited: bool,
 }
 
@@ -58,10 +58,11 @@ impl CallStages {
     }
 }
 
-/// Calls a method with a message in pieces, the five bytes before it included; returns the message that answers it.
+/// Calls a method with a message in pieces, including its five-byte prefix; returns the message of the
+/// answer.
 ///
 /// # Errors
-/// Why there is none: `status N: …` where the server says so.
+/// The reason why there is none: `status N: …` where the server states one.
 pub(super) async fn call(
     mut sender: SendRequest<Bytes>,
     (address, access): (&Address, &Access),
@@ -119,7 +120,7 @@ fn head(address: &Address, access: &Access, method: &str) -> Result<Request<()>,
     request.body(()).map_err(|error| error.to_string())
 }
 
-/// Gives a piece away, as much at a time as the server takes.
+/// Sends a piece, each time as much as the server accepts.
 async fn send(
     body: &mut h2::SendStream<Bytes>,
     mut piece: Bytes,
@@ -128,7 +129,7 @@ async fn send(
     while !piece.is_empty() {
         body.reserve_capacity(piece.len());
         let Some(capacity) = poll_fn(|context| body.poll_capacity(context)).await else {
-            // The stream has ended: the answer says why.
+            // The stream has ended; the answer contains the reason.
             return Ok(());
         };
         let part = piece.split_to(capacity?.min(piece.len()));
@@ -144,7 +145,7 @@ async fn message(mut body: RecvStream) -> Result<Bytes, String> {
     let mut bytes = BytesMut::new();
     while let Some(part) = body.data().await {
         let part = part.map_err(|error| format!("HTTP/2: {error}"))?;
-        // What was read makes room; nothing more can be done where the stream is gone.
+        // Data that was read frees window capacity; nothing more can be done where the stream is gone.
         let _ = body.flow_control().release_capacity(part.len());
         bytes.extend_from_slice(&part);
         if bytes.len() > LARGEST {
@@ -164,7 +165,7 @@ async fn message(mut body: RecvStream) -> Result<Bytes, String> {
     Ok(bytes.freeze())
 }
 
-/// What a server says went wrong; all is well where it says nothing or 0.
+/// Returns the error that a server reports; a missing status or status 0 is success.
 fn failure(headers: &HeaderMap) -> Result<(), String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match text("grpc-status") {
@@ -176,7 +177,7 @@ fn failure(headers: &HeaderMap) -> Result<(), String> {
     }
 }
 
-/// `%20` is a space.
+/// Decodes percent-encoding, such as `%20` for a space.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -190,7 +191,7 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The five bytes before a message of this length.
+/// Returns the five-byte prefix of a message of this length.
 pub(super) fn frame(length: usize) -> [u8; 5] {
     let length = u32::try_from(length).expect("requests are far below 4 GiB").to_be_bytes();
     [0, length[0], length[1], length[2], length[3]]

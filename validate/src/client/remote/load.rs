@@ -1,4 +1,4 @@
-//! Requests over gRPC: many at a time on each connection.
+//! Requests over gRPC, with many concurrent ones on each connection.
 
 use super::call::{CallStages, call, open};
 use super::messages::ModelInferResponse;
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-/// As many connections as serve, where nothing is said: all requests share them.
+/// Number of connections that are enough by default: all requests share them.
 const CONNECTIONS: u32 = 8;
 
 /// A client of one model on one server, over gRPC.
@@ -40,7 +40,7 @@ struct RemoteShared {
     drivers: Mutex<Vec<AbortHandle>>,
 }
 
-/// A connection, opened again by the next request where it was lost.
+/// A connection, which the next request opens again if it was lost.
 #[derive(Debug, Default)]
 struct Line(tokio::sync::Mutex<Option<SendRequest<Bytes>>>);
 
@@ -48,10 +48,10 @@ impl GrpcClient {
     /// Opens the connections. `templates` are the inputs; request i takes number i modulo their count.
     ///
     /// # Errors
-    /// When one cannot be opened.
+    /// When a connection cannot be opened.
     ///
     /// # Panics
-    /// Without a template.
+    /// When `templates` is empty.
     pub fn open(
         runtime: &Handle,
         (address, access): (Address, Access),
@@ -102,7 +102,7 @@ impl InferClient for GrpcClient {
             }
             let CallStages { sent, written, first_byte, .. } = stages;
             let connection = u32::try_from(line).unwrap_or(u32::MAX);
-            // Nobody listens any more once a run was given up.
+            // Nobody listens any more once a run has been given up.
             let _ = shared.answers.send(Answer {
                 tag,
                 intended,
@@ -138,7 +138,7 @@ impl ServerPool for GrpcClient {
 }
 
 impl RemoteShared {
-    /// What sends on a connection, which is opened where there is none.
+    /// Returns the sender of a connection, which is opened where there is none.
     async fn sender(&self, line: usize) -> std::io::Result<SendRequest<Bytes>> {
         let mut line = self.lines[line].0.lock().await;
         if let Some(sender) = &*line {
@@ -146,7 +146,7 @@ impl RemoteShared {
         }
         let (sender, connection) = open(&self.address, &self.access).await?;
         self.opened.fetch_add(1, Ordering::Relaxed);
-        // How it ends, its requests say.
+        // The requests of the connection report how it ended.
         let driver = tokio::spawn(async move { drop(connection.await) });
         lock(&self.drivers).push(driver.abort_handle());
         Ok(line.insert(sender).clone())
@@ -161,14 +161,14 @@ impl RemoteShared {
         let to = (&self.address, &self.access);
         let answer = call(sender, to, "ModelInfer", &pieces, stages).await;
         if answer.as_ref().is_err_and(|why| why.starts_with("HTTP/2")) {
-            // The connection is of no use any more.
+            // The connection is no longer usable.
             *self.lines[line].0.lock().await = None;
         }
         output_bytes(ModelInferResponse::decode(answer?).map_err(|error| error.to_string())?)
     }
 }
 
-/// Bytes of the output tensors, in the answer or in shared memory.
+/// Returns the number of bytes of the output tensors, in the answer or in shared memory.
 fn output_bytes(response: ModelInferResponse) -> Result<u64, String> {
     if response.outputs.is_empty() {
         return Err("no outputs".to_owned());
@@ -176,7 +176,8 @@ fn output_bytes(response: ModelInferResponse) -> Result<u64, String> {
     if !response.raw_output_contents.is_empty() {
         return Ok(response.raw_output_contents.iter().map(|raw| raw.len() as u64).sum());
     }
-    // Of a tensor in shared memory only the shape is said: its elements stand for its bytes.
+    // A server states only the shape of a tensor in shared memory, so its number of elements stands for its
+    // bytes.
     let elements =
         |shape: &[i64]| shape.iter().map(|size| size.unsigned_abs()).fold(1, u64::saturating_mul);
     let sizes = response.outputs.iter().map(|output| elements(&output.shape));

@@ -1,5 +1,5 @@
-//! The messages of `grpc_service.proto` and `model_config.proto`, as far as they are sent or looked at here. Numbers are
-//! those of Triton's files; fields that are left out are skipped by every reader.
+//! The messages of `grpc_service.proto` and `model_config.proto`, limited to what is sent or read here. Field
+//! numbers are those of Triton's files; every reader skips unknown fields.
 
 use prost::bytes::Bytes;
 use prost::{Enumeration, Message, Oneof};
@@ -23,7 +23,7 @@ pub(super) struct ServerMetadataResponse {
     pub(super) version: String,
 }
 
-/// Which model is asked about: metadata, configuration and statistics have one form of question.
+/// A request about a model: metadata, configuration and statistics have the same form.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelRequest {
     #[prost(string, tag = "1")]
@@ -124,7 +124,8 @@ pub(super) struct ModelConfigResponse {
     pub(super) config: Option<ModelConfig>,
 }
 
-/// What decides about batches and tensors. As JSON it reads as Triton's own, but that what is absent is null.
+/// The fields that affect batches and tensors. As JSON it reads like Triton's own, except that absent fields
+/// are null.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct ModelConfig {
     #[prost(string, tag = "1")]
@@ -159,7 +160,7 @@ pub(super) struct ModelConfig {
     pub(super) response_cache: Option<ResponseCache>,
 }
 
-/// A message of which only matters that it is there.
+/// A message of which only the presence matters.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct Unread {}
 
@@ -266,7 +267,7 @@ pub(super) struct ResponseCache {
     pub(super) enable: bool,
 }
 
-/// A request without its identifier (3) and its tensors (7), which are put around it.
+/// A request without its identifier (3) and its tensors (7), which are added around it.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelInferRequest {
     #[prost(string, tag = "1")]

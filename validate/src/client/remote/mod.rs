@@ -1,7 +1,8 @@
 //! Servers on other hosts: TLS, and gRPC (KServe v2 with Triton's extensions).
 //!
-//! gRPC is spoken over the HTTP/2 of `h2`, and not by a framework on top of it: a request has to be given away at its
-//! time and its stages have to be noted, and of the protocol three calls in a row are all that is needed.
+//! gRPC runs directly over the HTTP/2 of `h2`, not over a framework: a request has to be handed over at its
+//! scheduled time and the times of its stages have to be recorded. Of the protocol, only unary calls are
+//! needed.
 
 mod call;
 mod load;

@@ -1,4 +1,4 @@
-//! Everything but inference, over gRPC: each question on a connection of its own.
+//! All requests except inference, over gRPC: each on a connection of its own.
 
 use super::call::{CallStages, call, frame, open};
 use super::messages as m;
@@ -10,10 +10,11 @@ use prost::Message;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Asks a server, and gives its answer as the JSON document that it would be over HTTP. Blocks for at most `limit`.
+/// Sends a request to a server, and returns its answer as the JSON document that it would be over HTTP.
+/// Blocks for at most `limit`.
 ///
 /// # Errors
-/// Why there is no answer.
+/// The reason why there is no answer.
 pub(crate) fn ask(
     address: &Address,
     access: &Access,

@@ -1,4 +1,4 @@
-//! A request over gRPC as bytes.
+//! gRPC requests as bytes.
 
 use super::call::frame;
 use super::messages as m;
@@ -8,12 +8,12 @@ use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use std::collections::BTreeMap;
 
-/// Fields of `ModelInferRequest` that are put around the rest.
+/// Fields of `ModelInferRequest` that are added around the rest.
 const ID: u32 = 3;
 const RAW_INPUT: u32 = 7;
 
-/// The bytes of all requests with one input; only the identifier differs. Fields may come in any order: the identifier is
-/// first, so that what follows is the same for all.
+/// Builds the bytes of all requests with one input; only the identifier differs. Fields may be in any order.
+/// The identifier comes first, so that the bytes after it are the same for all.
 pub(in crate::client) fn template(
     model: &ModelInfo,
     shapes: &[Vec<i64>],

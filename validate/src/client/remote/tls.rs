@@ -1,4 +1,4 @@
-//! Whom to trust, and connections that are sealed.
+//! Trusted authorities, and TLS connections.
 
 use crate::client::{AccessError, address::Address};
 use rustls::pki_types::pem::PemObject as _;
@@ -12,23 +12,24 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How TLS is spoken. Cheap to clone.
+/// TLS settings. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tls(Arc<ClientConfig>);
 
-/// A connection to read from and to write to, sealed or not.
+/// A connection to read from and write to, with or without TLS.
 pub(crate) trait Sealed: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Sealed for T {}
 
 impl Tls {
-    /// Trusts the system's authorities and, where it is given, those of a PEM file.
+    /// Creates settings that trust the system's authorities and, where given, those of a PEM file.
     ///
     /// # Errors
     /// When the file holds no certificate.
     pub(crate) fn new(certificate: Option<&Path>) -> Result<Self, AccessError> {
         let mut roots = RootCertStore::empty();
-        // What cannot be read of the system's is not trusted; a server that needs it is refused by name.
+        // Unreadable certificates of the system are not trusted; connecting to a server that needs one fails
+        // with an error.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(path) = certificate {
             let failed = |reason| AccessError::Certificate { path: path.to_owned(), reason };
@@ -42,7 +43,7 @@ impl Tls {
         Ok(Self(Arc::new(configuration(roots))))
     }
 
-    /// A configuration that trusts nobody, for what is never sealed.
+    /// Returns a configuration that trusts nobody, for clients that never use TLS.
     pub(crate) fn nobody() -> ClientConfig {
         configuration(RootCertStore::empty())
     }
@@ -51,7 +52,7 @@ impl Tls {
         (*self.0).clone()
     }
 
-    /// Seals a connection. `protocol` is what is spoken inside: `http/1.1` or `h2`.
+    /// Starts TLS on a connection. `protocol` is the protocol inside: `http/1.1` or `h2`.
     pub(crate) async fn seal(
         &self,
         stream: TcpStream,

@@ -1,29 +1,29 @@
-//! Who takes the requests of a workload when: as planned, and as it came to be.
+//! The servers that take the requests of a workload over time: as planned, and as it happened.
 
 use igniter::domain::{ServerSetting, Timeline, TimelineServer, WorkloadName};
 use igniter::units::{BatchSize, Nanoseconds, RequestsPerSecond};
 use serde::{Deserialize, Serialize};
 
-/// The servers that take the requests of a workload from a time on, each with its part of the rate.
+/// The servers that take the requests of a workload from a given time on, each with its part of the rate.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Crew {
-    /// From when on, since the start of the run.
+    /// Start time, since the start of the run.
     pub(super) at: Nanoseconds,
-    /// The numbers of the servers in the timeline; in the order in which the turn goes round.
+    /// The numbers of the servers in the timeline, in round-robin order.
     pub(super) members: Vec<(usize, RequestsPerSecond)>,
 }
 
-/// What a run made of a timeline. Real servers are ready when they are, and requests go to them from then on.
+/// The actual times of a timeline in a run. Real servers take requests from the moment they are ready.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happened {
-    /// When each server of the timeline was started, in ns since the start of the run; `None`: never.
+    /// Time when each server of the timeline was started, in ns since the start of the run; `None`: never.
     pub ordered_ns: Vec<Option<u64>>,
-    /// For each workload of the scenario: when each of its crews took over, in ns; `None`: never.
+    /// For each workload of the scenario: the time when each of its crews took over, in ns; `None`: never.
     pub crews_ns: Vec<Vec<Option<u64>>>,
 }
 
-/// A timeline as servers can follow it: a server keeps the largest of its batch sizes, which real ones do not change while
-/// they run.
+/// Converts a timeline to one that real servers can follow: a server keeps its largest batch size, since real
+/// servers do not change it while they run.
 #[must_use]
 pub fn followable(timeline: &Timeline) -> Timeline {
     let mut timeline = timeline.clone();
@@ -36,7 +36,7 @@ pub fn followable(timeline: &Timeline) -> Timeline {
     timeline
 }
 
-/// The numbers of a workload's servers, in the order of the timeline's plan.
+/// Returns the numbers of a workload's servers, in the order of the timeline's plan.
 #[must_use]
 pub fn servers_of(timeline: &Timeline, workload: &WorkloadName) -> Vec<usize> {
     let all = timeline.servers.iter().enumerate();
@@ -46,13 +46,14 @@ pub fn servers_of(timeline: &Timeline, workload: &WorkloadName) -> Vec<usize> {
     own
 }
 
-/// When a server can take requests: those that come before it is ready wait for it here.
+/// Returns the time from which a server can take requests: requests that arrive before it is ready wait in
+/// this program.
 fn enters(server: &TimelineServer) -> Nanoseconds {
     server.takes_from.max(server.ready)
 }
 
-/// The crews of a workload in a run of this length, in order of time. The first begins at 0; one without members means that
-/// requests wait.
+/// Returns the crews of a workload in a run of this length, in order of time. The first begins at 0; a crew
+/// without members means that requests wait.
 #[must_use]
 pub(super) fn crews(
     timeline: &Timeline,
@@ -81,7 +82,7 @@ pub(super) fn crews(
             (*number, settings[now].served)
         };
         let members: Vec<(usize, RequestsPerSecond)> = own.iter().filter(there).map(rate).collect();
-        // One server has everything, whatever its part.
+        // A single server takes all requests, whatever its part.
         let same = crews.last().is_some_and(|last| match (last.members.as_slice(), &members[..]) {
             ([(before, _)], [(now, _)]) => before == now,
             (before, now) => before == now,
@@ -93,7 +94,7 @@ pub(super) fn crews(
     crews
 }
 
-/// The timeline as it came to be: from a followable one, and what happened.
+/// Returns the timeline as it happened, from a followable timeline and the actual times.
 #[must_use]
 pub fn as_happened(
     timeline: &Timeline,
@@ -107,7 +108,7 @@ pub fn as_happened(
         gpu.rented = vec![(Nanoseconds::ZERO, None)];
     }
     for server in &mut timeline.servers {
-        // Until something is known of it, it never came.
+        // Until a start is recorded, the server counts as never started.
         (server.ordered, server.ready) = (duration, duration);
         (server.takes_from, server.takes_until) = (duration, Some(duration));
     }

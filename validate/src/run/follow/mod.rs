@@ -1,5 +1,5 @@
-//! A run in which servers come and go as the plans of a timeline say: each is started, warmed up, gets requests once it is
-//! ready, answers what it has once others take over, and is stopped.
+//! A run in which servers start and stop as the plans of a timeline demand. Each server is started, warmed
+//! up, gets requests once it is ready, answers its remaining requests once others take over, and is stopped.
 
 mod crews;
 mod router;
@@ -28,17 +28,17 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// How often somebody looks what is due.
+/// Interval at which the run checks what is due.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A server that runs, with the way to it. Dropping it ends it.
+/// A running server, with its connections. Dropping it ends it.
 #[derive(Debug)]
 pub struct RunningServer {
-    /// Its process.
+    /// The server's process.
     pub deployment: Deployment,
-    /// Sends to it; it is the target's only server.
+    /// The target that sends requests to the server, which is its only one.
     pub target: WorkloadServers,
-    /// Whether its queue policy lets it refuse requests.
+    /// Whether the queue policy allows the server to refuse requests.
     pub may_refuse: bool,
 }
 
@@ -46,33 +46,33 @@ pub struct RunningServer {
 #[derive(Debug)]
 pub struct FollowLoad {
     pub workload: WorkloadName,
-    /// Those of the calibration; none: it is left out.
+    /// The arrivals of the calibration; if empty, the calibration is skipped.
     pub calibration: Vec<Nanoseconds>,
-    /// Those of the measured run.
+    /// The arrivals of the measured run.
     pub measured: Vec<Nanoseconds>,
 }
 
-/// Takes the number of a load, its new answers, and the start of the load.
+/// A callback with the number of a load, its new answers, and the start of the load.
 type KeepFollowed<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
 
-/// Told which servers are there, by their numbers in the timeline.
+/// A callback with the current servers, by their numbers in the timeline.
 type Changed<'a> = dyn FnMut(&[(usize, &WorkloadServers)]) + 'a;
 
-/// What a run calls while it lasts.
+/// Options and callbacks of a run.
 pub struct FollowOptions<'a> {
-    /// How often each batch size is sent to a server that has just started.
+    /// Number of times each batch size is sent to a server that has just started.
     pub warm_ups: usize,
-    /// How long answers are waited for after the last request was sent.
+    /// Maximum time to wait for answers after the last request was sent.
     pub drain: Nanoseconds,
-    /// Told what is about to happen.
+    /// Called with a description of the next step.
     pub progress: &'a dyn Fn(&str),
     /// Starts the server of this number in the timeline and waits until it is ready. Called by several threads.
     pub start: &'a (dyn Fn(usize) -> anyhow::Result<RunningServer> + Sync),
-    /// Called whenever that changes.
+    /// Called whenever the set of servers changes.
     pub changed: &'a mut Changed<'a>,
-    /// Looked at about fifty times a second: why the run has to end, if it has to.
+    /// Called about fifty times a second: returns the reason to end the run, if any.
     pub must_end: &'a mut dyn FnMut() -> Option<String>,
-    /// Given the answers of the measured run as they come.
+    /// Called with new answers of the measured run.
     pub keeps: &'a mut KeepFollowed<'a>,
 }
 
@@ -82,35 +82,35 @@ impl std::fmt::Debug for FollowOptions<'_> {
     }
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Default)]
 pub struct FollowedRun {
     pub record: RunRecord,
     pub happened: Happened,
-    /// What could not be stopped.
+    /// Servers that could not be stopped.
     pub left_behind: Vec<String>,
-    /// Of each workload, over all its servers.
+    /// The connections of each workload, over all its servers.
     pub connections: BTreeMap<WorkloadName, Connections>,
 }
 
-/// The connections to servers that followed each other.
+/// The connections to servers that replaced each other.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Connections {
-    /// How often none was free.
+    /// Number of times that no connection was free.
     pub exhausted: u64,
-    /// The most that were open to one server.
+    /// The largest number of connections opened to one server.
     pub open: u32,
-    /// The most that may be.
+    /// The maximum number of open connections.
     pub most: u32,
 }
 
-/// Where a server of the timeline is in its life.
+/// The state of a server of the timeline.
 #[derive(Debug, Default)]
 enum Life {
     #[default]
     Planned,
     Starting,
-    /// With what it has answered of the measured run.
+    /// The server runs; `answered` counts its answers of the measured run.
     There {
         deployment: Deployment,
         target: Arc<WorkloadServers>,
@@ -119,11 +119,11 @@ enum Life {
     Gone,
 }
 
-/// Follows a timeline whose loads are in the order of their workloads. What was recorded until the run had to end early is
-/// returned too.
+/// Follows a timeline; `loads` are in the order of its workloads. If the run has to end early, the data
+/// recorded so far is returned too.
 ///
 /// # Errors
-/// When a server of the start cannot be started, or the run has to end before it was measured.
+/// When a server needed at the start cannot be started, or the run has to end before the measurement.
 pub fn follow(
     timeline: &Timeline,
     loads: &[FollowLoad],
@@ -136,7 +136,8 @@ pub fn follow(
     let (started, starts) = channel();
     let (start, warm_ups) = (options.start, options.warm_ups);
     thread::scope(|scope| {
-        // As many load at the same time as there are cores. These threads last as long as the servers that they start.
+        // As many servers load concurrently as there are cores. These threads last as long as the servers
+        // that they start.
         for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             let (stop, ordered, started) = (&stop, &ordered, started.clone());
             scope.spawn(move || starter(ordered, &started, start, warm_ups, stop));
@@ -165,7 +166,7 @@ pub fn follow(
             happened, lives, stopped, orders, starts, routers, mut connections, ..
         } = run;
         drop(routers);
-        // Nothing more is started; what is just being started ends when it is dropped.
+        // No further server is started; one that is just being started ends when it is dropped.
         drop(orders);
         let mut left_behind = Vec::new();
         let rest = lives.into_iter().filter_map(|life| match life {
@@ -187,7 +188,7 @@ pub fn follow(
     })
 }
 
-/// Counts the connections to a server and ends them. Nobody else has the target any more.
+/// Counts the connections to a server and closes them. The target has no other users at this point.
 fn close(target: Arc<WorkloadServers>, counted: &mut BTreeMap<WorkloadName, Connections>) {
     let counted = counted.entry(target.workload().clone()).or_default();
     counted.exhausted += InferClient::exhausted(&*target);
@@ -203,10 +204,10 @@ type Stopped = thread::JoinHandle<Result<(), String>>;
 struct FollowRun<'a> {
     timeline: &'a Timeline,
     loads: &'a [FollowLoad],
-    /// Of each load.
+    /// The crews of each load.
     crews: Vec<Vec<Crew>>,
     routers: Vec<Router>,
-    /// Of each server of the timeline.
+    /// The state of each server of the timeline.
     lives: Vec<Life>,
     happened: Happened,
     orders: Sender<usize>,
@@ -258,7 +259,8 @@ impl FollowRun<'_> {
         Ok(record)
     }
 
-    /// Sends all requests of a phase in open loop and waits for the answers; servers come and go in that of the letter m.
+    /// Sends all requests of a phase in open loop and waits for the answers; servers start and stop only in
+    /// phase `m`.
     fn phase(
         &mut self,
         times: &[&[Nanoseconds]],
@@ -279,7 +281,7 @@ impl FollowRun<'_> {
         };
         let mut stall = Stall::new(self.loads.len(), start);
         let ends = AtomicBool::new(false);
-        // The sender has the routers, everything else is ours.
+        // The sender thread uses the routers; this thread keeps everything else.
         let routers = std::mem::take(&mut self.routers);
         let result = thread::scope(|scope| {
             let streams: Vec<RequestStream<'_>> = (routers.iter().zip(times))
@@ -298,7 +300,7 @@ impl FollowRun<'_> {
                         (options.keeps)(i, &done.answers[i][before..], start);
                     }
                     let found = stall.found(i, done.answers[i].len(), times);
-                    // While nobody takes requests, none is answered.
+                    // While no server takes requests, none is answered.
                     if found && self.lives.iter().all(|life| !matches!(life, Life::Starting)) {
                         done.ended_early = done.ended_early.take().or_else(|| self.probe());
                     }
@@ -337,14 +339,14 @@ impl FollowRun<'_> {
         Ok(done)
     }
 
-    /// The number of a server among those of its workload.
+    /// Returns the number of a server among those of its workload.
     fn number_of(&self, server: usize) -> u8 {
         let own = servers_of(self.timeline, &self.timeline.servers[server].placement.workload);
         let number = own.iter().position(|number| *number == server).unwrap_or(0);
         u8::try_from(number).unwrap_or(u8::MAX)
     }
 
-    /// Orders the servers that are due and take requests at some time.
+    /// Orders the start of servers that are due and take requests at some time.
     fn order(&mut self, now: Nanoseconds) {
         for number in 0..self.lives.len() {
             let server = &self.timeline.servers[number];
@@ -364,7 +366,7 @@ impl FollowRun<'_> {
         }
     }
 
-    /// Takes the servers that have become ready, and looks whether all still run.
+    /// Accepts servers that have become ready, and checks that all others still run.
     fn look(&mut self, options: &mut FollowOptions<'_>) -> Option<String> {
         while let Ok((number, server)) = self.starts.try_recv() {
             match server {
@@ -385,7 +387,7 @@ impl FollowRun<'_> {
         (options.must_end)()
     }
 
-    /// Asks all servers whether they live.
+    /// Asks all servers whether they are alive.
     fn probe(&mut self) -> Option<String> {
         self.lives.iter_mut().find_map(|life| match life {
             Life::There { deployment, .. } => deployment.probe().err().map(|e| e.to_string()),
@@ -404,7 +406,7 @@ impl FollowRun<'_> {
         self.routers = routers;
     }
 
-    /// Lets the crews take over that are due and ready.
+    /// Switches to the crews that are due and ready.
     fn switch_with(
         &mut self,
         routers: &[Router],
@@ -436,7 +438,7 @@ impl FollowRun<'_> {
         }
     }
 
-    /// The servers that take requests now.
+    /// Returns the servers that currently take requests.
     fn serving(&self) -> BTreeSet<usize> {
         let crews = self.crews.iter().zip(&self.happened.crews_ns);
         let now = crews
@@ -444,7 +446,7 @@ impl FollowRun<'_> {
         now.flat_map(|crew| crew.members.iter().map(|(number, _)| *number)).collect()
     }
 
-    /// Whether a server has had its time.
+    /// Returns whether a server's time is over.
     fn is_past(&self, number: usize) -> bool {
         let has = |crew: &Crew| crew.members.iter().any(|(member, _)| *member == number);
         !self.crews.iter().zip(&self.happened.crews_ns).any(|(crews, times)| {
@@ -453,7 +455,7 @@ impl FollowRun<'_> {
         })
     }
 
-    /// Stops the servers that no longer take requests and have answered all that they had.
+    /// Stops the servers that no longer take requests and have answered all of theirs.
     fn retire(&mut self, routers: &[Router], options: &mut FollowOptions<'_>) {
         let mut changed = false;
         for number in 0..self.lives.len() {
@@ -478,7 +480,7 @@ impl FollowRun<'_> {
         }
     }
 
-    /// Tells who serves now.
+    /// Reports the current servers to the callback.
     fn tell(&self, options: &mut FollowOptions<'_>) {
         let serving = self.serving();
         let there = serving.iter().filter_map(|number| match &self.lives[*number] {
@@ -488,7 +490,7 @@ impl FollowRun<'_> {
         (options.changed)(&there.collect::<Vec<_>>());
     }
 
-    /// Takes the answers of a workload that are there.
+    /// Collects the answers of a workload that have arrived.
     fn take(&mut self, load: usize, answers: &mut Vec<(u8, Answer)>) {
         for number in servers_of(self.timeline, &self.loads[load].workload) {
             let own = self.number_of(number);
@@ -502,7 +504,7 @@ impl FollowRun<'_> {
     }
 }
 
-/// What came of a phase.
+/// The outcome of a phase.
 struct FollowOutcome {
     start: Nanoseconds,
     sent: Vec<usize>,

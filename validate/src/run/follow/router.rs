@@ -1,4 +1,4 @@
-//! Sends the requests of a workload to the servers that take them at the moment.
+//! Sends the requests of a workload to the servers that currently take them.
 
 use crate::client::{InferClient, Tag};
 use crate::clock;
@@ -7,17 +7,17 @@ use igniter::arrivals::Turns;
 use igniter::units::{Nanoseconds, RequestsPerSecond};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The way to a workload's servers. Requests wait here while nobody takes them.
+/// The route to a workload's servers. Requests wait here while no server takes them.
 #[derive(Debug, Default)]
 pub(super) struct Router(Mutex<RouterState>);
 
 #[derive(Debug, Default)]
 struct RouterState {
-    /// Each with its number among the workload's servers.
+    /// The current servers, each with its number among the workload's servers.
     crew: Vec<(u8, Arc<WorkloadServers>)>,
     turns: Option<Turns>,
     waiting: Vec<(Tag, Nanoseconds)>,
-    /// Which server got each request of the measured run, by the request's number.
+    /// The server of each request of the measured run, by request number.
     sent: Vec<u8>,
 }
 
@@ -40,7 +40,7 @@ impl Router {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on these servers take the requests, and those that wait; says from when on.
+    /// Directs all further and all waiting requests to these servers; returns the time of the switch.
     pub(super) fn switch(
         &self,
         crew: Vec<(u8, Arc<WorkloadServers>, RequestsPerSecond)>,
@@ -56,12 +56,12 @@ impl Router {
         at
     }
 
-    /// How many requests of the measured run went to a server.
+    /// Returns the number of requests of the measured run that were sent to a server.
     pub(super) fn sent_to(&self, server: u8) -> usize {
         self.state().sent.iter().filter(|number| **number == server).count()
     }
 
-    /// Which server got a request of the measured run; 0 where it still waits.
+    /// Returns the server that got a request of the measured run; 0 where the request still waits.
     pub(super) fn server_of(&self, request: u32) -> u8 {
         self.state().sent.get(request as usize).copied().unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! Starts servers while others work.
+//! Starts servers while others serve.
 
 use super::RunningServer;
 use crate::load::bursts;
@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 
-/// A server that was ordered, by its number in the timeline: it is ready, or could not be started.
+/// The result of an order, with the server's number in the timeline: the ready server, or why it could not be
+/// started.
 pub(super) type Started = (usize, anyhow::Result<RunningServer>);
 
-/// Starts and warms up the servers that are ordered.
+/// Starts and warms up ordered servers.
 pub(super) fn starter(
     ordered: &Mutex<Receiver<usize>>,
     started: &Sender<Started>,
@@ -41,7 +42,7 @@ pub(super) fn starter(
             }
             Ok(server)
         });
-        // Nobody waits for it: the run is over, and the server ends here.
+        // No receiver is left: the run is over, and the server is dropped here.
         if started.send((number, server)).is_err() {
             return;
         }
